@@ -1,0 +1,64 @@
+"""A snapshot in one line: for logs, pipes and terminals on which no screen can be drawn."""
+
+from rnts.commands._document import (
+    Document,
+    Level,
+    findings,
+    health_counts,
+    losses,
+    number,
+    part,
+    unaccounted,
+)
+from rnts.commands._format import clock, count, duration, exact, percent, visible
+
+
+def plain_line(snapshot: Document | None) -> str:
+    """Time, verdict, rate, neurons, percentiles and losses; without escapes, whatever the names."""
+    if snapshot is None:
+        return "waiting for the aggregator"
+    found = findings(snapshot)
+    words = [
+        clock(snapshot.get("time_ns")),
+        found[0].level.name if found else Level.OK.name,
+        f"{count(number(snapshot, 'records_per_second'))} records/s",
+        _neurons(snapshot),
+        _percentiles("processing", part(snapshot, "metrics", "processing_time_ns")),
+        _percentiles("reaction", part(snapshot, "latency_ns")),
+        _losses(snapshot),
+    ]
+    return visible(" | ".join(word for word in words if word))
+
+
+def _neurons(snapshot: Document) -> str:
+    """How many, and how many are not well."""
+    sick = [
+        f"{exact(n)} {state}"
+        for state, n in health_counts(snapshot).items()
+        if n and state in ("degraded", "critical")
+    ]
+    known = f"{exact(number(snapshot, 'neurons', 'known'))} neurons"
+    return f"{known} ({', '.join(sick)})" if sick else known
+
+
+def _percentiles(label: str, metric: Document) -> str:
+    """The middle and the tail with their error bound; nothing where nothing was measured."""
+    values = part(metric, "percentiles")
+    known = [key for key in ("50", "99", "99.9") if number(values, key) is not None]
+    if not known:
+        return ""
+    bound = number(metric, "relative_error")
+    shown = [f"p{key} {duration(number(values, key))}" for key in known]
+    return " ".join([label, *shown] + ([f"±{percent(bound)}"] if bound is not None else []))
+
+
+def _losses(snapshot: Document) -> str:
+    """What is lost by reason, and whether all is accounted for."""
+    balanced = part(snapshot, "accounting").get("balanced")
+    if balanced is None:
+        return ""
+    lost = losses(snapshot)
+    reasons = ", ".join(f"{reason} {exact(n)}" for reason, n in lost.items())
+    shown = f"{exact(sum(lost.values()))} lost ({reasons})" if lost else "nothing lost"
+    difference = exact(abs(unaccounted(snapshot)))
+    return f"{shown}, {'balanced' if balanced else f'NOT balanced by {difference}'}"

@@ -1,0 +1,131 @@
+"""The tables about the neurons: their groups, the sick ones, the busy ones, what happened."""
+
+from rnts.commands._document import Document, name_of, number, part, rows, text
+from rnts.commands._format import ABSENT, age, count, duration, quantity
+from rnts.commands._table import LABEL, Cell, Column, Section
+from rnts.commands._vitals import HEALTH_STYLE
+from rnts.model import FIELD
+
+ZERO_STYLE = LABEL  # a zero among counts of sick neurons is good news and stays quiet
+EVENT_STYLE = {"ErrorOccurred": "red", "ConnectionLost": "yellow", "ThresholdExceeded": "yellow"}
+_EVENT_COMMON = {"time_ns", "neuron_id", "name", "group", "type"}
+
+
+def groups(document: Document) -> Section:
+    """The groups: how many neurons, how they are, how fast."""
+    columns = (
+        Column("", 12, share=1, is_text=True),
+        Column("neurons", 7, rank=1),
+        Column("active", 7, rank=6),
+        Column("degr", 5, rank=2),
+        Column("crit", 5, rank=1),
+        Column("records", 7, rank=3),
+        Column("p50", 7, rank=5),
+        Column("p99", 7, rank=4),
+    )
+    found = []
+    for name, group in sorted(part(document, "groups").items(), key=_trouble):
+        times = part(group, "metrics", "processing_time_ns")
+        found.append(
+            (
+                (str(name), ""),
+                (count(number(group, "neurons")), ""),
+                (count(number(group, "active")), ""),
+                _sick(group, "degraded"),
+                _sick(group, "critical"),
+                (count(number(group, "records")), ""),
+                (duration(number(times, "percentiles", "50")), ""),
+                (duration(number(times, "percentiles", "99")), ""),
+            )
+        )
+    return Section("groups", columns, found)
+
+
+def _trouble(item: tuple[str, Document]) -> tuple[float, float]:
+    """Sorts groups with sick neurons to the front; the others stay as they are listed."""
+    bad = [number(item[1], "health", state) or 0 for state in ("critical", "degraded")]
+    return -bad[0], -bad[1]
+
+
+def _sick(group: Document, state: str) -> Cell:
+    """How many neurons of a group are in a bad state; a zero stays quiet."""
+    value = number(group, "health", state)
+    return count(value), HEALTH_STYLE[state] if value else ZERO_STYLE
+
+
+def sickest(document: Document) -> Section:
+    """The neurons that say that they are not well, and why."""
+    columns = (
+        Column("", 12, share=3, is_text=True),
+        Column("group", 8, share=2, rank=2, is_text=True),
+        Column("health", 8, is_text=True),
+        Column("reason", 12, share=4, rank=1, is_text=True),
+    )
+    found = [
+        (
+            (name_of(row), ""),
+            (text(row, "group"), LABEL),
+            _health(row),
+            (text(row, "reason"), ""),
+        )
+        for row in rows(document, "sickest")
+    ]
+    return Section("sickest", columns, found)
+
+
+def _health(row: Document) -> Cell:
+    """A neuron's state in its colour."""
+    state = text(row, "health") or ABSENT
+    return state, HEALTH_STYLE.get(state, "")
+
+
+def busiest(document: Document) -> Section:
+    """The neurons that made most records."""
+    columns = (
+        Column("", 12, share=3, is_text=True),
+        Column("group", 8, share=2, rank=2, is_text=True),
+        Column("health", 8, rank=3, is_text=True),
+        Column("records", 7),
+    )
+    found = [
+        (
+            (name_of(row), ""),
+            (text(row, "group"), LABEL),
+            _health(row),
+            (count(number(row, "records")), ""),
+        )
+        for row in rows(document, "busiest")
+    ]
+    return Section("busiest", columns, found)
+
+
+def events(document: Document) -> Section:
+    """What neurons reported of late, the newest first."""
+    columns = (
+        Column("", 21, is_text=True),
+        Column("ago", 3, rank=1),
+        Column("neuron", 10, share=2, is_text=True),
+        Column("detail", 12, share=3, rank=2, is_text=True),
+    )
+    now_ns = number(document, "time_ns")
+    recent = rows(document, "events", "recent")
+    recent.sort(key=lambda row: -(number(row, "time_ns") or 0))
+    found = [
+        (
+            (text(row, "type") or ABSENT, EVENT_STYLE.get(text(row, "type"), "")),
+            (age(row.get("time_ns"), now_ns), LABEL),
+            (name_of(row), ""),
+            (_detail(row), LABEL),
+        )
+        for row in recent
+    ]
+    return Section("events", columns, found)
+
+
+def _detail(row: Document) -> str:
+    """The fields of an event that are its own, whichever it has."""
+    metric = FIELD.get(text(row, "metric"))
+    unit = metric.unit if metric else "1"
+    own = [value for key, value in row.items() if key not in _EVENT_COMMON]
+    shown = [quantity(value, unit) if isinstance(value, float) else str(value) for value in own]
+    return " · ".join(value for value in shown if value)

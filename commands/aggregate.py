@@ -1,0 +1,29 @@
+"""`rnts aggregate`: fold what agents deliver into windows and serve snapshots."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def aggregate(
+    bind: Annotated[
+        str | None, typer.Option(help="Address to listen at: ipc:///path or tcp://host:port.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen where other machines can reach it.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Read this file, none of the usual places.")
+    ] = None,
+) -> None:
+    """Take in frames, fold them into windows, and answer `rnts status` and other viewers."""
+    from rnts.process import stop_event
+    from rnts.settings import load
+
+    stop = stop_event()
+    settings = load(config, {"aggregator.bind": bind})
+    from rnts.services import run_aggregator
+
+    run_aggregator(settings, insecure, stop)
+    raise typer.Exit(stop.exit_code)

@@ -1,0 +1,53 @@
+"""`rnts up`: the whole system on this machine, with a live screen."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def up(
+    duration: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="End by itself, such as after 10s.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="No screen; print one snapshot at the end.")
+    ] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Add a population to look at.")] = False,
+    neurons: Annotated[int, typer.Option(help="Neurons of the demo.")] = 1000,
+    fault: Annotated[
+        str | None, typer.Option(help="Fault of the demo: kill, storm, silence or slow.")
+    ] = None,
+    at: Annotated[str, typer.Option(metavar="TIME", help="When the fault begins.")] = "10s",
+    host: Annotated[
+        bool | None, typer.Option("--host/--no-host", help="Watch this machine's processes.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Read this file, none of the usual places.")
+    ] = None,
+) -> None:
+    """Run agent and aggregator, restart what dies, and show the population; Ctrl-C ends all."""
+    from rnts.durations import parse_duration_ns
+    from rnts.errors import UsageError
+    from rnts.process import stop_event
+    from rnts.settings import load
+
+    if fault is not None and not demo:
+        raise UsageError("--fault is a fault of the demo; give --demo too")
+    stop = stop_event()
+    duration_s = parse_duration_ns(duration) / 1e9 if duration else None
+    load(config, {"agent.host": host}).require_built("up")
+    from rnts.commands._compile import compile_with_bar
+    from rnts.commands._live import run_live
+
+    compile_with_bar()
+    demo_arguments = ["demo", "--neurons", str(neurons)]
+    demo_arguments += ["--fault", fault, "--at", at] if fault else []
+    common = ["--config", str(config)] if config else []
+    host_flag = [] if host is None else ["--host" if host else "--no-host"]
+    children = {
+        "aggregator": ["aggregate", *common],
+        "agent": ["agent", *host_flag, *common],
+        **({"demo": demo_arguments} if demo else {}),
+    }
+    raise typer.Exit(run_live(children, stop, duration_s, as_json))

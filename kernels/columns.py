@@ -1,0 +1,96 @@
+"""What the encoder and the decoder of record columns share: names of columns, scratch and faults.
+
+A column is one byte `id`, three bytes of length, and its bytes. Columns 0 to 31 hold the values of
+the field with that bit; the others say which record has which. `docs/wire.md` has their contents.
+
+Both ends keep, for each neuron, a row of `last`: the values of its fields as they last travelled
+and, in its last word, the mask of the fields that have travelled at all. They lay their records out
+in `work` (one line a property) and their unsigned values in `streams` (one line a column, by id;
+of a field, the values that are their neuron's first stand before the others), so that each pass
+reads memory in order.
+"""
+
+import numpy as np
+
+from rnts.kernels._jit import device
+
+FIELD_COLUMNS = 32
+NEURON_KEYS, SHAPE_KEYS, ROWS, SHAPES, TIMES, TEXTS, COLUMNS = 32, 33, 34, 35, 36, 37, 38
+CRITICAL = 128  # ids from here on may not be skipped by a reader that does not know them
+COLUMN_HEADER_BYTES = 4
+COLUMN_BYTES_MAX = (1 << 24) - 1
+WORD_BYTES = 8
+
+# Words of a slot that every record has.
+HEAD_WORD, NEURON_WORD, TIME_WORD = 0, 1, 2
+# Lines of `streams`, uint64[STREAM_LINES, records]: the columns, and what lies inside of others.
+GAPS, LENGTHS, STREAM_LINES = 38, 39, 40
+# Lines of `work`, int64[WORK_LINES, records].
+ROW, MASK, NEW, SHAPE, PLACE, WORK_LINES = 0, 1, 2, 3, 4, 5
+# Lines of `tables`, `states` and `keys`: the two dictionaries.
+NEURON_LINE, SHAPE_LINE, DICTIONARIES = 0, 1, 2
+SHAPE_KIND_SHIFT = 32  # a shape is a record's kind above its mask
+SHAPE_MASK = (1 << SHAPE_KIND_SHIFT) - 1
+
+# Words of `control`, int64[CONTROL_WORDS]: what the driver sets, then what the kernels count.
+KIND_MASKS, KINDS = 0, 8  # the masks of kinds 0 to 7; -1 where there is no such kind
+FIELDS, GRIDDED = 8, 9  # masks of the fields that are known, and that travel on a grid
+RECORDS, POSITION, END = 10, 11, 12
+NEURONS_BEFORE, SHAPES_BEFORE, NEURONS_AFTER, SHAPES_AFTER = 13, 14, 15, 16  # keys with the reader
+TEXT_COUNT, TEXT_NEXT, TEXT_AT, SPARSE_COUNT, FIRST_TIME = 17, 18, 19, 20, 21
+START, STOP = 22, 23  # the records that a pass is at
+# A word a field: how many values are first of their neuron, how many there are, how many are not on
+# the grid, where those stand in the frame; and where the next first and the next other value stand
+# in the field's line of `streams`.
+FIRSTS, TOTALS, EXCEPTIONS, EXCEPTIONS_AT, FIRST_AT, OTHER_AT = 32, 64, 96, 128, 160, 192
+CONTROL_WORDS = 224
+
+# What went wrong; `rnts/columns.py` has a word for each.
+NO_ROOM, BAD_SLOT, BAD_COLUMN, BAD_DICTIONARY, BAD_SHAPE = -1, -2, -3, -4, -5
+BAD_RUN, BAD_INDEX, BAD_SPARSE, BAD_TEXT = -6, -7, -8, -9
+
+# Records pass through the fields in groups of this many, so that what fifteen passes over them
+# touch (slots, rows of `last`, streams) stays in the nearest caches.
+GROUP_RECORDS = 128
+GRID_STEPS_MAX = 2.0**51  # from zero to either end of a grid: there float64 still tells halves
+
+STORAGE_U64, STORAGE_U32, STORAGE_F32, STORAGE_F64, STORAGE_U8 = 0, 1, 2, 3, 4
+_U8_MASK, _U32_MASK = 0xFF, 0xFFFFFFFF
+
+
+@device
+def stored_mask(storage):  # type: ignore[no-untyped-def]
+    """The bits that a field of this storage occupies in a word, before its shift."""
+    if storage == STORAGE_U8:
+        return _U8_MASK
+    if storage == STORAGE_U32 or storage == STORAGE_F32:
+        return _U32_MASK
+    return -1
+
+
+@device
+def float_of(stored, storage):  # type: ignore[no-untyped-def]
+    """The float64 that the stored bits of a float field mean."""
+    if storage == STORAGE_F32:
+        return np.float64(np.uint32(stored & _U32_MASK).view(np.float32))
+    return np.int64(stored).view(np.float64)
+
+
+@device
+def bits_of(value):  # type: ignore[no-untyped-def]
+    """The bits of a float64 as an int64."""
+    return np.float64(value).view(np.int64)
+
+
+@device
+def note_new_fields(last, work, control, index):  # type: ignore[no-untyped-def]
+    """Find out which fields of record `index` are the first of its neuron, and count them."""
+    seen = np.uint64(last.shape[1] - 1)
+    row = np.uint64(work[ROW, index])
+    mask = work[MASK, index]
+    new = mask & ~last[row, seen]
+    work[NEW, index] = new
+    if new != 0:
+        last[row, seen] |= mask
+        for field in range(FIELD_COLUMNS):
+            control[FIRSTS + field] += (new >> field) & 1

@@ -1,0 +1,190 @@
+"""The table of neurons: 64-bit id to row by open addressing, with rows that are used again.
+
+Guarantee: an id has one row for as long as it is known; row 0 takes every neuron beyond the limit,
+so that totals stay exact; removal leaves no tombstone. Cost: about 4 ns a look-up in cache, a
+cache miss beyond it; 8 * `ROW_WORDS` bytes and at least 32 bytes of index a neuron.
+
+A row, in words of 64 bits:
+
+    ID            the neuron's id
+    GROUP         index of its group; NO_GROUP while the row is vacant
+    LATEST        timestamp of its newest record
+    LEFT          1 once it has said that it leaves, and has said nothing newer
+    HEALTH        its state, as it last said; HEALTH_UNKNOWN until then
+    HEALTH_TIME   timestamp of the newest record that named a state
+    HEALTH_SINCE  timestamp of the record that began the state
+    SAMPLED       timestamp of its newest sample
+    SEEN          bit c: column c has a last value
+    PLACES        a word for each pane: what slot it has there, and for which window
+    LAST          a word for each column: its last value, as it came
+"""
+
+import numpy as np
+
+from rnts.kernels._jit import device, kernel
+
+PANES = 3
+COLUMNS = 16
+
+ID, GROUP, LATEST, LEFT, HEALTH, HEALTH_TIME, HEALTH_SINCE, SAMPLED, SEEN = range(9)
+PLACES = 9
+LAST = PLACES + PANES
+ROW_WORDS = LAST + COLUMNS
+
+OVERFLOW_ROW = 0
+NO_GROUP = -1
+HEALTH_UNKNOWN = 3
+HEALTH_STATES = 4
+
+# Words of the table's own state: rows ever used, rows to use again, and rows newly taken.
+ROWS_USED, ROWS_VACANT, ROWS_NEW = range(3)
+TABLE_WORDS = 3
+
+# What the kernels below share: (rows, index, population, vacant, newcomers, table).
+#   rows        int64[neurons_max + 1, ROW_WORDS]
+#   index       uint64[a power of two of at least twice as many, 2]
+#   population  int64[groups, HEALTH_STATES], known neurons by group and state
+#   vacant      int64[neurons_max + 1], a stack of rows to use again
+#   newcomers   int64[at least the look-ups of one call], rows taken since ROWS_NEW was 0
+#   table       int64[TABLE_WORDS]
+NEURONS = "Tuple((int64[:,::1], uint64[:,::1], int64[:,::1], int64[::1], int64[::1], int64[::1]))"
+
+# A cell of the index: an id and its row; row 0 marks an empty cell.
+_KEY, _ROW = 0, 1
+# Odd and without pattern: halves of the golden ratio and of the square root of two.
+_LOW_FACTOR, _HIGH_FACTOR = np.uint64(0x9E3779B1), np.uint64(0xB504F333)
+_HALF, _LOW_HALF = np.uint64(32), np.uint64(0xFFFFFFFF)
+
+
+@device
+def home_of(neuron_id, cells):
+    """The cell, of a power of two, where the search for an id begins."""
+    # Products of 32-bit halves cannot overflow, compiled or not.
+    mixed = ((neuron_id & _LOW_HALF) * _LOW_FACTOR) ^ ((neuron_id >> _HALF) * _HIGH_FACTOR)
+    return np.int64(mixed ^ (mixed >> _HALF)) & (cells - 1)
+
+
+@device
+def find_row(neuron_id, index):
+    """The row of an id, or 0 if it is not known."""
+    cells = index.shape[0]
+    cell = home_of(neuron_id, cells)
+    while index[cell, _ROW] != 0:
+        if index[cell, _KEY] == neuron_id:
+            return np.int64(index[cell, _ROW])
+        cell = (cell + 1) & (cells - 1)
+    return 0
+
+
+@device
+def add_row(neuron_id, neurons):
+    """The row of an id that is not known yet; row 0 if there is no room for it."""
+    rows, index, population, vacant, newcomers, table = neurons
+    if table[ROWS_VACANT] > 0:
+        table[ROWS_VACANT] -= 1
+        row = vacant[table[ROWS_VACANT]]
+        rows[row, :] = 0
+    elif table[ROWS_USED] < rows.shape[0] - 1:
+        table[ROWS_USED] += 1
+        row = table[ROWS_USED]
+    else:
+        return OVERFLOW_ROW
+    cells = index.shape[0]
+    cell = home_of(neuron_id, cells)
+    while index[cell, _ROW] != 0:
+        cell = (cell + 1) & (cells - 1)
+    index[cell, _KEY] = neuron_id
+    index[cell, _ROW] = np.uint64(row)
+    rows[row, ID] = np.int64(neuron_id)
+    rows[row, HEALTH] = HEALTH_UNKNOWN
+    population[0, HEALTH_UNKNOWN] += 1
+    newcomers[table[ROWS_NEW]] = row
+    table[ROWS_NEW] += 1
+    return row
+
+
+@device
+def set_health(row, state, time_ns, rows, population):
+    """Note what a neuron says of itself, unless it has said something newer."""
+    if time_ns < rows[row, HEALTH_TIME]:
+        return
+    before = rows[row, HEALTH]
+    if state != before:
+        population[rows[row, GROUP], before] -= 1
+        population[rows[row, GROUP], state] += 1
+        rows[row, HEALTH] = state
+        rows[row, HEALTH_SINCE] = time_ns
+    rows[row, HEALTH_TIME] = time_ns
+
+
+@device
+def _remove_from_index(neuron_id, index):
+    """Empty the cell of an id, and move up those behind it that would no longer be found."""
+    cells = index.shape[0]
+    cell = home_of(neuron_id, cells)
+    while index[cell, _KEY] != neuron_id or index[cell, _ROW] == 0:
+        cell = (cell + 1) & (cells - 1)
+    probe = (cell + 1) & (cells - 1)
+    while index[probe, _ROW] != 0:
+        home = home_of(index[probe, _KEY], cells)
+        if ((probe - home) & (cells - 1)) >= ((probe - cell) & (cells - 1)):
+            index[cell, _KEY] = index[probe, _KEY]
+            index[cell, _ROW] = index[probe, _ROW]
+            cell = probe
+        probe = (probe + 1) & (cells - 1)
+    index[cell, _ROW] = 0
+
+
+@kernel(f"void(uint64[::1], int64[::1], {NEURONS}, int64[::1])")
+def take_rows(ids, times_ns, neurons, found):
+    """Write the row of each id into `found`, taking in those that are new, as heard of then."""
+    rows, index, _, _, _, _ = neurons
+    for i in range(ids.size):
+        row = find_row(ids[i], index)
+        if row == OVERFLOW_ROW:
+            row = add_row(ids[i], neurons)
+        if row != OVERFLOW_ROW and times_ns[i] > rows[row, LATEST]:
+            rows[row, LATEST] = times_ns[i]
+            rows[row, LEFT] = 0
+        found[i] = row
+
+
+@kernel("int64(uint64, uint64[:,::1])")
+def row_of(neuron_id, index):
+    """The row of an id, or 0 if it is not known."""
+    return find_row(neuron_id, index)
+
+
+@kernel("void(int64, int64, int64[:,::1], int64[:,::1])")
+def set_group(row, group, rows, population):
+    """Move a neuron into a group."""
+    state = rows[row, HEALTH]
+    population[rows[row, GROUP], state] -= 1
+    population[group, state] += 1
+    rows[row, GROUP] = group
+
+
+@kernel(f"int64({NEURONS}, int64, int64, int64[::1])")
+def retire(neurons, left_before_ns, silent_since_ns, retired):
+    """Release the rows of neurons that left before a time, or were silent since another.
+
+    Writes the rows, whose ids can be read until they are used again, and returns how many; no more
+    than there is room for in `retired`: the next call finds the rest.
+    """
+    rows, index, population, vacant, _, table = neurons
+    count = 0
+    for row in range(1, table[ROWS_USED] + 1):
+        if count == retired.size:
+            break
+        group, latest = rows[row, GROUP], rows[row, LATEST]
+        left = rows[row, LEFT] != 0 and latest < left_before_ns
+        if group == NO_GROUP or not (left or latest < silent_since_ns):
+            continue
+        _remove_from_index(np.uint64(rows[row, ID]), index)
+        population[group, rows[row, HEALTH]] -= 1
+        rows[row, GROUP] = NO_GROUP
+        vacant[table[ROWS_VACANT]] = row
+        table[ROWS_VACANT] += 1
+        retired[count] = row
+        count += 1
+    return count

@@ -1,0 +1,82 @@
+"""Real-time Neuron Telemetry System: what an instrumented application uses.
+
+    import rnts
+
+    neuron = rnts.neuron("worker-7", group="ingest", role="parser")
+    with neuron.activation():
+        work()
+    neuron.record(queue_depth=12, memory_bytes=1 << 20)
+    neuron.event(rnts.ErrorOccurred(error_type="Timeout", details="upstream"))
+    neuron.health(rnts.DEGRADED, reason="queue is growing")
+
+Importing starts no thread and loads neither numpy nor numba; `rnts.jit` is for compiled code.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rnts.events import (
+    Activated,
+    ConnectionEstablished,
+    ConnectionLost,
+    Deactivated,
+    ErrorOccurred,
+    ThresholdExceeded,
+)
+from rnts.model import Health
+from rnts.neuron import Activation, Link, Neuron
+from rnts.producer import PROCESS, name_to_id
+
+__version__ = "0.1.0"
+__all__ = [
+    "CRITICAL",
+    "DEGRADED",
+    "HEALTHY",
+    "UNKNOWN",
+    "Activated",
+    "Activation",
+    "ConnectionEstablished",
+    "ConnectionLost",
+    "Deactivated",
+    "ErrorOccurred",
+    "Health",
+    "Link",
+    "Neuron",
+    "ThresholdExceeded",
+    "announce",
+    "name_to_id",
+    "neuron",
+    "record_batch",
+]
+
+HEALTHY, DEGRADED = Health.HEALTHY, Health.DEGRADED
+CRITICAL, UNKNOWN = Health.CRITICAL, Health.UNKNOWN
+
+
+def neuron(
+    name: str, *, group: str = "", role: str = "", host: str = "", neuron_id: int | None = None
+) -> Neuron:
+    """A neuron by its name; its id is a 64-bit hash of the name unless `neuron_id` is given.
+
+    Raises TypeError or ValueError where a string is none or has over 255 bytes of UTF-8.
+    """
+    return PROCESS.neuron(name, group=group, role=role, host=host, neuron_id=neuron_id)
+
+
+def announce(
+    ids: Iterable[int], names: Sequence[str], group: str | Sequence[str] = "", role: str = ""
+) -> None:
+    """Name many neurons at once, for code that reports by id: `group` is one, or one each."""
+    PROCESS.announce(ids, names, group, role)
+
+
+def record_batch(array: Any) -> int:
+    """Report many samples at once; how many were taken.
+
+    `array` is a numpy structured array with a field `neuron_id` and any of the metrics, `health`,
+    `weight` and `timestamp_ns` (0 or absent: now). A NaN counts as absent. What does not fit into
+    the lane is dropped and counted as `lane_full`.
+    """
+    from rnts.batch import write_batch
+
+    return write_batch(PROCESS, array)

@@ -1,0 +1,49 @@
+"""The names under which records are counted, from the attempt to write one to its window.
+
+For every source (a lane of a segment) and at every moment
+    attempts = sampled_out + each drop + delivered + in flight
+and, once the source is quiet, in flight is 0; a producer that was killed leaves 0 or 1, `torn`.
+"""
+
+# Drops that the producer counts in its lane, in the order in which the lane holds the counters.
+LANE_DROPS = {
+    "lane_full": "the agent did not drain the lane in time; the newest record is dropped",
+    "too_big": "the record does not fit into the slots that a record may take",
+    "invalid": "a value was not a number of the right kind or range",
+    "reentrant": "a record was made while the same thread was in the middle of another",
+    "no_lane": "the process has more threads than its segment has lanes",
+}
+# Drops that the agent counts, per source, while it takes records over.
+AGENT_DROPS = {
+    "corrupt": "a slot did not hold a record; its bytes are skipped",
+    "torn": "the producer was killed between the attempt and the publication",
+}
+# Drops between the agent's frames and the aggregator's windows.
+DELIVERY_DROPS = {
+    "backlog_full": "the aggregator was away longer than the agent's memory reaches",
+    "agent_died": "an agent was killed with the records in its memory",
+    "aggregator_died": "an aggregator was killed with the records in its open windows",
+    "bad_frame": "a frame was damaged on its way, each time that it was sent",
+    "late": "the record came after its window had been closed",
+    "future": "the record's time lies too far ahead of the aggregator's clock",
+}
+DROPS = {**LANE_DROPS, **AGENT_DROPS, **DELIVERY_DROPS}
+
+# The columns of a frame's table of sources, int64. Counters are cumulative over the source's life.
+SOURCE_COLUMNS = (
+    "key",
+    "flags",
+    "in_frame",
+    "attempts",
+    "sampled_out",
+    "delivered",
+    *LANE_DROPS,
+    *AGENT_DROPS,
+)
+COLUMN = {name: index for index, name in enumerate(SOURCE_COLUMNS)}
+
+# Flags of a row.
+SOURCE_FINAL = 1  # the producer is gone and its lane is drained; nothing more will come
+SOURCE_BASELINE = 2  # the counters as they were when the agent took the source over; in_frame is
+#                      what it knows to be committed since
+SOURCE_LOST = 4  # in_frame records of the source were given up: `backlog_full`

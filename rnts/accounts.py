@@ -1,0 +1,185 @@
+"""The aggregator's books: what every source attempted, and what became of each of its records.
+
+A source's rows say how many records the agent has taken from it in all (`delivered`) and how many
+of them are in this frame; frames come in order and once. So the books can *check* what they are
+told: the position of a source must move by exactly what arrived or was declared lost. What does not
+fit is not explained away but shown as unbalanced.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnts.accounting import (
+    AGENT_DROPS,
+    COLUMN,
+    DROPS,
+    LANE_DROPS,
+    SOURCE_BASELINE,
+    SOURCE_COLUMNS,
+    SOURCE_FINAL,
+    SOURCE_LOST,
+)
+
+_KEY, _FLAGS, _IN_FRAME = COLUMN["key"], COLUMN["flags"], COLUMN["in_frame"]
+_ATTEMPTS, _SAMPLED_OUT, _DELIVERED = (
+    COLUMN["attempts"],
+    COLUMN["sampled_out"],
+    COLUMN["delivered"],
+)
+_COUNTED = [COLUMN[name] for name in (*LANE_DROPS, *AGENT_DROPS)]
+_SUMS = ("emitted", "sampled_out", "committed", "received", "in_flight", "unexplained")
+_RETIRED_MAX = 65_536  # keys of ended sources that are remembered, against replays
+
+
+@dataclass
+class _Source:
+    """One lane: its counters before our time and now, and how far its records are accounted for."""
+
+    agent: tuple[int, int]  # who reports it: agent and incarnation
+    base: NDArray[np.int64]
+    now: NDArray[np.int64]
+    position: int
+    # Until the first row after a change of agent or aggregator, a gap is that one's death.
+    gap_reason: str | None = None
+    committed: int = 0  # to the windows of an aggregator before this one
+    received: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
+    unexplained: int = 0
+
+    def lose(self, reason: str, count: int) -> None:
+        self.lost[reason] = self.lost.get(reason, 0) + count
+        self.position += count
+
+
+class Accounts:
+    """All sources, the living one by one and the ended ones as sums."""
+
+    def __init__(self) -> None:
+        self._sources: dict[int, _Source] = {}
+        self._retired: dict[int, None] = {}
+        self._sums = dict.fromkeys(_SUMS, 0)
+        self._dropped = dict.fromkeys(DROPS, 0)
+
+    def begin_session(self, agent: tuple[int, int], rows: NDArray[np.int64]) -> None:
+        """Take in a HELLO's baselines, one row for each source that the agent holds."""
+        for row in rows:
+            if row[_FLAGS] & SOURCE_BASELINE:
+                self._take_over(agent, row, "aggregator_died")
+
+    def enter(self, agent: tuple[int, int], rows: NDArray[np.int64]) -> None:
+        """Enter the rows of one accepted frame."""
+        for row in rows:
+            if row[_FLAGS] & SOURCE_BASELINE:
+                self._take_over(agent, row, None)
+            elif row[_FLAGS] & SOURCE_LOST:
+                self._source(agent, row).lose("backlog_full", int(row[_IN_FRAME]))
+            else:
+                self._advance(agent, row)
+
+    def skip_frame(self, agent: tuple[int, int]) -> None:
+        """A frame of this agent was given up as damaged; its records will be missing."""
+        for source in self._sources.values():
+            if source.agent == agent:
+                source.gap_reason = "bad_frame"
+
+    def _take_over(
+        self, agent: tuple[int, int], row: NDArray[np.int64], gap_reason: str | None
+    ) -> None:
+        """A source begins here, or passes from an agent that died to the next."""
+        key = int(row[_KEY])
+        source = self._sources.get(key)
+        if key in self._retired:
+            return
+        if source is None:
+            committed = int(row[_IN_FRAME])
+            source = _Source(agent, row.copy(), row.copy(), int(row[_DELIVERED]) + committed)
+            source.committed = committed
+            source.gap_reason = gap_reason
+            self._sources[key] = source
+        elif source.agent != agent:
+            source.agent = agent
+            gap = int(row[_DELIVERED]) - source.position
+            if gap > 0:
+                source.lose("agent_died", gap)
+            source.unexplained += min(gap, 0)
+
+    def _source(self, agent: tuple[int, int], row: NDArray[np.int64]) -> _Source:
+        """The source of a row; one that was never introduced begins with it."""
+        source = self._sources.get(int(row[_KEY]))
+        if source is None:
+            base = np.zeros(len(SOURCE_COLUMNS), np.int64)
+            source = _Source(agent, base, base.copy(), int(row[_DELIVERED] - row[_IN_FRAME]))
+            base[_DELIVERED] = base[_ATTEMPTS] = source.position
+            self._sources[int(row[_KEY])] = source
+        return source
+
+    def _advance(self, agent: tuple[int, int], row: NDArray[np.int64]) -> None:
+        """Check a source's step against what arrived, and keep its newest counters."""
+        if int(row[_KEY]) in self._retired:
+            return
+        source = self._source(agent, row)
+        in_frame = int(row[_IN_FRAME])
+        gap = int(row[_DELIVERED]) - in_frame - source.position
+        if gap > 0 and source.gap_reason:
+            source.lose(source.gap_reason, gap)
+        elif gap != 0:
+            source.unexplained += gap
+            source.position += gap
+        source.gap_reason = None
+        source.position += in_frame
+        source.received += in_frame
+        source.now = row.copy()
+        if row[_FLAGS] & SOURCE_FINAL:
+            self._retire(int(row[_KEY]), source)
+
+    def _retire(self, key: int, source: _Source) -> None:
+        self._add(source, self._sums, self._dropped)
+        del self._sources[key]
+        self._retired[key] = None
+        if len(self._retired) > _RETIRED_MAX:
+            del self._retired[next(iter(self._retired))]
+
+    @staticmethod
+    def _add(source: _Source, sums: dict[str, int], dropped: dict[str, int]) -> None:
+        """Add one source's account to `sums` and `dropped`."""
+        moved = source.now - source.base
+        counted = moved[_COUNTED]
+        for column, count in zip(_COUNTED, counted, strict=True):
+            dropped[SOURCE_COLUMNS[column]] += int(count)
+        for reason, count in source.lost.items():
+            dropped[reason] += count
+        settled = int(counted.sum()) + int(moved[_SAMPLED_OUT]) + int(moved[_DELIVERED])
+        sums["emitted"] += int(moved[_ATTEMPTS])
+        sums["sampled_out"] += int(moved[_SAMPLED_OUT])
+        sums["committed"] += source.committed
+        sums["received"] += source.received
+        sums["in_flight"] += int(moved[_ATTEMPTS]) - settled
+        sums["unexplained"] += abs(source.unexplained)
+
+    def document(self, folded: int, late: int, future: int) -> dict[str, Any]:
+        """The account of all sources, as it stands in a snapshot.
+
+        `folded`, `late` and `future` are counted by the windows, record by record, and must add up
+        to what the rows say has arrived.
+        """
+        sums, dropped = dict(self._sums), dict(self._dropped)
+        for source in self._sources.values():
+            self._add(source, sums, dropped)
+        dropped["late"] += late
+        dropped["future"] += future
+        aggregated = sums["committed"] + folded
+        ends = aggregated + sums["sampled_out"] + sum(dropped.values()) + sums["in_flight"]
+        return {
+            "emitted": sums["emitted"],
+            "sampled_out": sums["sampled_out"],
+            "dropped": {reason: count for reason, count in dropped.items() if count},
+            "in_flight": sums["in_flight"],
+            "aggregated": aggregated,
+            "balanced": sums["unexplained"] == 0
+            and sums["in_flight"] >= 0
+            and sums["received"] == folded + late + future
+            and sums["emitted"] == ends,
+        }

@@ -1,0 +1,260 @@
+"""The agent: drains the lanes of this machine's programs into frames and delivers them.
+
+One thread does everything that has a deadline. A pass takes all that is there; a frame is cut when
+it holds `batch_size` records, when its oldest record has waited `batch_timeout`, or, empty, every
+100 ms as a heartbeat: it carries the watermark, the time before which nothing is still to come.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import resource
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnts.accounting import COLUMN, SOURCE_BASELINE, SOURCE_COLUMNS, SOURCE_LOST
+from rnts.collector import Collector
+from rnts.delivery import Limits, Sender, parse_message
+from rnts.frame import SLOTS_PER_FRAME_MAX, FrameEncoder
+from rnts.links.zmq import AgentLink
+from rnts.names import NameFeed
+from rnts.runtime import boot_id, runtime_folder, segment_folders
+
+_PASS_NS = 1_000_000  # between passes while records come: what a pass costs is shared by more
+_BUSY_SLOTS = 8192  # a pass that took as many is followed by the next at once
+_IDLE_STEP_NS = 1_000_000  # between looks at the lanes while nothing comes
+_IDLE_NS = 20_000_000  # until messages and housekeeping are looked after all the same
+_DISCOVER_NS = 50_000_000
+_HEARTBEAT_NS = 100_000_000
+_STATUS_NS = 1_000_000_000
+# A producer can be interrupted between reading the clock and publishing, on a busy machine for
+# tens of milliseconds. The watermark stays this far behind, so that its record is not late.
+_WATERMARK_SLACK_NS = 100_000_000
+_DRAIN_AT_END_NS = 2_000_000_000
+
+log = logging.getLogger("rnts.agent")
+
+
+def agent_id() -> int:
+    """The id of this user's agent on this machine, the same for each of its lives."""
+    place = f"{boot_id()}/{os.uname().nodename}/{runtime_folder()}".encode()
+    return int.from_bytes(hashlib.blake2b(place, digest_size=8).digest(), "little") | 1
+
+
+@dataclass(frozen=True)
+class AgentOptions:
+    """What the settings say to the agent; times in nanoseconds."""
+
+    endpoints: list[str]
+    batch_size: int
+    batch_timeout_ns: int
+    compression: str
+    segments_folder: Path | None  # None: where the programs of this user put them
+    limits: Limits
+
+
+class Agent:
+    """One agent; `status` gives what it says about itself in its frames."""
+
+    def __init__(self, options: AgentOptions, host_report: Callable[[], dict[str, Any]]) -> None:
+        self.agent_id = agent_id()
+        self.incarnation = time.time_ns()
+        self._options = options
+        self._host_report = host_report
+        folder = options.segments_folder
+        self._collector = Collector(segment_folders if folder is None else lambda: [folder])
+        self._names = NameFeed(self._collector)
+        self._encoder = FrameEncoder(self.agent_id, self.incarnation, options.compression)
+        self._sender = Sender(
+            self.agent_id, self.incarnation, options.limits, self._hello_frame, self._hole_frame
+        )
+        self._link = AgentLink()
+        self._endpoint_index = 0
+        self._slots = np.zeros((SLOTS_PER_FRAME_MAX, 16), np.int64)
+        self._filled = 0
+        self._oldest_ns = 0  # steady time since which the batch has held something
+        self._watermark_ns = 0
+        self._baselines: dict[int, NDArray[np.int64]] = {}  # of each source, for a HELLO
+        self._ended: dict[int, int] = {}  # entry number that holds a source's last row
+        self._due = {"discover": 0, "heartbeat": 0, "status": 0}
+
+    def run(self, stop: threading.Event, before_end: Callable[[], None]) -> None:
+        """Work until `stop` is set, call `before_end`, then deliver what is there: 2 s at most."""
+        self._connect(0)
+        try:
+            while not stop.is_set():
+                self._pass(time.monotonic_ns())
+            before_end()
+            self._finish()
+        finally:
+            self._link.close()
+            self._collector.close()
+
+    def _pass(self, now_ns: int) -> None:
+        """Drain, cut and deliver what is due, then sleep as long as nothing is."""
+        if self._is_due("discover", now_ns, _DISCOVER_NS):
+            self._collector.discover()
+        took = self._drain()
+        if self._filled and not self._oldest_ns:
+            self._oldest_ns = now_ns
+        is_full = self._filled >= self._options.batch_size
+        is_old = self._filled and now_ns - self._oldest_ns >= self._options.batch_timeout_ns
+        if is_full or is_old or now_ns >= self._due["heartbeat"] or self._names.has_more:
+            self._cut(now_ns)
+        self._deliver(now_ns)
+        if took >= _BUSY_SLOTS:
+            return
+        if took or self._filled:
+            time.sleep(_PASS_NS / 1e9)
+        else:
+            self._collector.wait(_IDLE_STEP_NS, _IDLE_NS)
+
+    def _is_due(self, what: str, now_ns: int, interval_ns: int) -> bool:
+        if now_ns < self._due[what]:
+            return False
+        self._due[what] = now_ns + interval_ns
+        return True
+
+    def _drain(self) -> int:
+        """Take what all lanes hold, as far as the batch has room; how many slots came."""
+        before = self._filled
+        lanes = max(1, len(self._collector.lanes))
+        per_lane = max(64, (len(self._slots) - before) // lanes)
+        started_ns = time.time_ns()
+        while True:
+            filled = self._collector.drain(self._slots, self._filled, per_lane)
+            took, self._filled = filled - self._filled, filled
+            if took < per_lane:  # so no lane had more than it was allowed to give
+                self._watermark_ns = started_ns - _WATERMARK_SLACK_NS
+                break
+            if filled > len(self._slots) - per_lane:
+                break
+        return self._filled - before
+
+    def _cut(self, now_ns: int) -> None:
+        """Encode the batch with its accounts and hand the frame to the sender."""
+        last_rows = self._collector.reap()
+        rows = [*self._collector.baselines, *last_rows, *self._collector.source_rows()]
+        for row in self._collector.baselines:
+            self._baselines[int(row[COLUMN["key"]])] = row
+        self._collector.baselines.clear()
+        table = np.array(rows, np.int64).reshape(len(rows), len(SOURCE_COLUMNS))
+        slots = self._slots[: self._filled]
+        names = self._names.next_slots(len(self._slots) - self._filled)
+        if len(names):
+            slots = np.concatenate((names, slots))
+        meta = b""
+        if self._is_due("status", now_ns, _STATUS_NS):
+            self._collector.mark_seen()
+            meta = self._meta()
+        number = self._sender.next_number
+        frame = self._encoder.encode(
+            slots, sequence=number, watermark_ns=self._watermark_ns, sources=table, meta=meta
+        )
+        is_count = (table[:, COLUMN["flags"]] & SOURCE_BASELINE == 0) & (
+            table[:, COLUMN["in_frame"]] > 0
+        )
+        counted = table[is_count][:, [COLUMN["key"], COLUMN["in_frame"]]]
+        self._sender.offer(frame, dict(counted.tolist()))
+        for row in last_rows:
+            self._ended[int(row[COLUMN["key"]])] = number
+        self._filled = 0
+        self._oldest_ns = 0
+        self._due["heartbeat"] = now_ns + _HEARTBEAT_NS
+
+    def _deliver(self, now_ns: int) -> None:
+        """Take answers in, send what is due, go over to the next endpoint from a silent one."""
+        for parts in self._link.receive():
+            message = parse_message(parts[0]) if len(parts) == 1 else None
+            if message is not None and self._sender.on_message(message, now_ns):
+                log.info("aggregator found at %s", self._endpoint)
+                self._names.start_over()
+        self._credit_commits()
+        for parts in self._sender.step(now_ns):
+            if not self._link.send(parts):
+                header = parse_message(parts[0])
+                assert header is not None
+                self._sender.unsend(header.first)
+                break
+        if self._sender.is_suspect:
+            self._connect(self._endpoint_index + 1)
+
+    def _credit_commits(self) -> None:
+        """Keep count of what is committed, for a HELLO to an aggregator that was not there."""
+        committed = self._sender.committed_counts
+        while committed:
+            for key, count in committed.popleft().items():
+                if key in self._baselines:
+                    self._baselines[key][COLUMN["in_frame"]] += count
+        for key in [k for k, n in self._ended.items() if n < self._sender.committed]:
+            del self._ended[key]
+            self._baselines.pop(key, None)
+
+    def _connect(self, index: int) -> None:
+        """Turn to an endpoint of the list; around its end begins again."""
+        self._endpoint_index = index % len(self._options.endpoints)
+        self._endpoint = self._options.endpoints[self._endpoint_index]
+        self._link.connect(self._endpoint)
+        self._sender.lose_connection()
+
+    def _hello_frame(self) -> bytes:
+        rows = list(self._baselines.values())
+        table = np.array(rows, np.int64).reshape(len(rows), len(SOURCE_COLUMNS))
+        return self._encode_empty(table, self._meta())
+
+    def _hole_frame(self, counts: dict[int, int]) -> bytes:
+        """A frame that declares the records of frames that were given up."""
+        table = np.zeros((len(counts), len(SOURCE_COLUMNS)), np.int64)
+        table[:, COLUMN["key"]] = list(counts)
+        table[:, COLUMN["in_frame"]] = list(counts.values())
+        table[:, COLUMN["flags"]] = SOURCE_LOST
+        return self._encode_empty(table, b"")
+
+    def _encode_empty(self, table: NDArray[np.int64], meta: bytes) -> bytes:
+        return self._encoder.encode(
+            self._slots[:0], sequence=0, watermark_ns=0, sources=table, meta=meta
+        )
+
+    def _meta(self) -> bytes:
+        return json.dumps(self.status()).encode()
+
+    def status(self) -> dict[str, Any]:
+        """What the agent says about itself; shown in snapshots under `agents`."""
+        frames, records = self._sender.backlog()
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            "host": os.uname().nodename,
+            "pid": os.getpid(),
+            "endpoint": self._endpoint,
+            "segments": len(self._collector.segments),
+            "lanes": len(self._collector.lanes),
+            "segments_refused": dict(self._collector.refused),
+            "backlog_frames": frames,
+            "backlog_records": records,
+            "retained_bytes": self._sender.retained_bytes,
+            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
+            "memory_bytes": usage.ru_maxrss * 1024,
+            "host_source": self._host_report(),
+        }
+
+    def _finish(self) -> None:
+        """Deliver what was recorded before the end."""
+        deadline_ns = time.monotonic_ns() + _DRAIN_AT_END_NS
+        self._collector.discover()
+        while self._drain() and time.monotonic_ns() < deadline_ns:
+            self._cut(time.monotonic_ns())
+        self._cut(time.monotonic_ns())
+        while not self._sender.is_drained and time.monotonic_ns() < deadline_ns:
+            self._deliver(time.monotonic_ns())
+            self._link.wait(5)
+        if not self._sender.is_drained:
+            _, records = self._sender.backlog()
+            log.warning("ended without an answer to %d records", records)

@@ -1,0 +1,226 @@
+"""The aggregator: takes frames in, folds them into windows, keeps the books, answers questions.
+
+One thread. Frames are opened only if their number is the next of their session; a window closes
+when the watermarks of all agents have passed its end, or, incomplete, after a period of grace.
+"""
+
+import json
+import logging
+import os
+import resource
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from rnts.accounts import Accounts
+from rnts.delivery import Message, Receiver, Session, Type, Verdict, parse_message
+from rnts.errors import FrameError
+from rnts.frame import Frame, FrameDecoder
+from rnts.links.zmq import AggregatorLink
+from rnts.snapshot import neuron_snapshot, snapshot
+from rnts.windows import Windows
+
+_TICK_MS = 20  # windows are looked after this often while nothing arrives
+_DAMAGED_TRIES = 3  # a frame that arrives damaged as often is given up
+_AGENT_GONE_NS = 60_000_000_000  # the session of an agent that is silent for so long is dropped
+
+log = logging.getLogger("rnts.aggregator")
+
+
+@dataclass
+class _Agent:
+    """What the aggregator knows of an agent beyond its session."""
+
+    watermark_ns: int = 0
+    meta: dict[str, Any] = field(default_factory=dict)
+    damaged: int = 0  # times that the next frame came damaged
+
+
+class Aggregator:
+    """One aggregator behind one address."""
+
+    def __init__(self, endpoint: str, windows: Windows, grace_ns: int) -> None:
+        self.started_ns = time.time_ns()
+        self.accounts = Accounts()
+        self.windows = windows
+        self.refused: Counter[str] = Counter()  # messages that were none, by reason
+        self._grace_ns = grace_ns
+        self._link = AggregatorLink(endpoint)
+        self._decoder = FrameDecoder()
+        self._receiver = Receiver(self.started_ns)
+        self._agents: dict[int, _Agent] = {}
+        self._counts = {"aggregated": 0, "late": 0, "future": 0}
+        self._to_acknowledge: set[int] = set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set."""
+        try:
+            while not stop.is_set():
+                self.step(_TICK_MS)
+        finally:
+            self._link.close()
+
+    def step(self, timeout_ms: int) -> None:
+        """Take in what has arrived, answer it, close windows that are due."""
+        for peer, parts in self._link.receive(timeout_ms):
+            message = parse_message(parts[0]) if parts else None
+            if message is None:
+                self.refused["message"] += 1
+            else:
+                self._on_message(peer, message, parts)
+        for agent_id in self._to_acknowledge:
+            self._send(self._receiver.sessions[agent_id], self._receiver.acknowledge(agent_id))
+        self._to_acknowledge.clear()
+        self._close_windows(time.time_ns())
+
+    def _on_message(self, peer: bytes, message: Message, parts: list[bytes]) -> None:
+        payload = parts[1] if len(parts) == 2 else b""
+        if message.type is Type.QUERY:
+            self._link.send(peer, [json.dumps(self.answer(payload)).encode()])
+        elif message.type is Type.HELLO:
+            self._on_hello(peer, message, payload)
+        elif message.type is Type.ENTRY:
+            self._on_entry(peer, message, payload)
+        else:
+            self.refused["message"] += 1
+
+    def _on_hello(self, peer: bytes, message: Message, payload: bytes) -> None:
+        frame = self._open(payload, message)
+        if frame is None:
+            return
+        is_new, answer = self._receiver.on_hello(message, peer, time.monotonic_ns())
+        if is_new:
+            agent = self._agents.setdefault(message.speaker, _Agent())
+            agent.damaged = 0
+            self.accounts.begin_session((message.speaker, message.incarnation), frame.sources)
+            self._note_meta(agent, frame)
+        if answer is not None:
+            self._link.send(peer, [answer.pack()])
+
+    def _on_entry(self, peer: bytes, message: Message, payload: bytes) -> None:
+        verdict, answer = self._receiver.on_entry(message, peer, time.monotonic_ns())
+        if answer is not None:
+            self._link.send(peer, [answer.pack()])
+        if verdict is Verdict.DUPLICATE:
+            self._to_acknowledge.add(message.speaker)
+        if verdict is not Verdict.FOLD:
+            return
+        agent = self._agents[message.speaker]
+        frame = self._open(payload, message)
+        if frame is None:
+            agent.damaged += 1
+            if agent.damaged < _DAMAGED_TRIES:
+                self._link.send(peer, [self._receiver.resend(message.speaker).pack()])
+                return
+            self.accounts.skip_frame((message.speaker, message.incarnation))
+            window = -1
+        else:
+            window = self._fold(agent, message, frame)
+        agent.damaged = 0
+        self._receiver.folded(message, window)
+        self._to_acknowledge.add(message.speaker)
+
+    def _open(self, payload: bytes, message: Message) -> Frame | None:
+        """Decode a frame and compare it with its envelope; None, counted, if it is not valid."""
+        try:
+            frame = self._decoder.decode(payload)
+            if (frame.agent_id, frame.incarnation) != (message.speaker, message.incarnation):
+                raise FrameError("sender", 0, payload)
+        except FrameError as error:
+            self.refused[error.reason] += 1
+            log.warning("frame refused: %s", error)
+            return None
+        return frame
+
+    def _fold(self, agent: _Agent, message: Message, frame: Frame) -> int:
+        """Enter a frame into the books and the windows; the latest window that it touches."""
+        self.accounts.enter((message.speaker, message.incarnation), frame.sources)
+        folded = self.windows.fold(frame.records, time.time_ns())
+        self._counts["aggregated"] += folded.aggregated
+        self._counts["late"] += folded.late
+        self._counts["future"] += folded.future
+        agent.watermark_ns = max(agent.watermark_ns, frame.watermark_ns)
+        self._note_meta(agent, frame)
+        return folded.window_last
+
+    def _note_meta(self, agent: _Agent, frame: Frame) -> None:
+        if frame.meta:
+            try:
+                meta = json.loads(frame.meta)
+            except ValueError:
+                self.refused["meta"] += 1
+                return
+            agent.meta = meta if isinstance(meta, dict) else {}
+
+    def _close_windows(self, now_ns: int) -> None:
+        """Close what the watermarks have passed, and commit the frames that lie in it."""
+        now_steady_ns = time.monotonic_ns()
+        silent = {
+            agent_id
+            for agent_id, session in self._receiver.sessions.items()
+            if now_steady_ns - session.seen_ns > self._grace_ns
+        }
+        present = [a.watermark_ns for i, a in self._agents.items() if i not in silent]
+        watermark_ns = min(present, default=now_ns - self._grace_ns)
+        # An agent whose clock is ahead, or who never speaks, must not hold up or rush the rest.
+        watermark_ns = max(min(watermark_ns, now_ns), now_ns - 30 * self._grace_ns)
+        boundary = self.windows.advance(watermark_ns, complete=bool(present) and not silent)
+        for agent_id, session in list(self._receiver.sessions.items()):
+            answer = self._receiver.commit(agent_id, boundary)
+            if answer is not None:
+                self._send(session, answer)
+            if now_steady_ns - session.seen_ns > _AGENT_GONE_NS:
+                self._receiver.forget(agent_id)
+                del self._agents[agent_id]
+
+    def _send(self, session: Session, message: Message) -> None:
+        self._link.send(session.peer, [message.pack()])
+
+    def answer(self, request: bytes) -> dict[str, Any]:
+        """The document that a query asks for, or {"error": …}."""
+        try:
+            query = json.loads(request)
+            kind = query["type"]
+        except (ValueError, TypeError, KeyError):
+            self.refused["query"] += 1
+            return {"error": "a query is a JSON object with a type"}
+        if kind == "snapshot":
+            return self.snapshot()
+        if kind == "neuron":
+            found = neuron_snapshot(self.windows, str(query.get("neuron", "")))
+            return found or {"error": f"no neuron {query.get('neuron')!r} is known"}
+        self.refused["query"] += 1
+        return {"error": f"unknown query {kind!r}; there are: snapshot, neuron"}
+
+    def snapshot(self) -> dict[str, Any]:
+        """The snapshot document, as docs/snapshot.md describes it."""
+        counts = self._counts
+        accounting = self.accounts.document(counts["aggregated"], counts["late"], counts["future"])
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        about = {
+            "pid": os.getpid(),
+            "started_ns": self.started_ns,
+            "refused": dict(self.refused),
+            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
+            "memory_bytes": usage.ru_maxrss * 1024,
+        }
+        return snapshot(
+            self.windows,
+            time_ns=time.time_ns(),
+            accounting=accounting,
+            agents=self._agent_documents(),
+            aggregator=about,
+        )
+
+    def _agent_documents(self) -> list[dict[str, Any]]:
+        now_ns = time.monotonic_ns()
+        documents = []
+        for agent_id, session in self._receiver.sessions.items():
+            agent = self._agents[agent_id]
+            silent_ns = now_ns - session.seen_ns
+            state = "silent" if silent_ns > self._grace_ns else "connected"
+            about = {"agent_id": str(agent_id), "state": state, "silent_ns": silent_ns}
+            documents.append({**agent.meta, **about, "watermark_ns": agent.watermark_ns})
+        return documents

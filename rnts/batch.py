@@ -1,0 +1,86 @@
+"""Many samples at once: a numpy structured array into the slots of a lane."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnts.model import FIELD, METRIC_NAMES, SLOT_WORDS, Field, Kind, Storage
+
+if TYPE_CHECKING:
+    from rnts.producer import Producer
+
+_KNOWN = {"neuron_id", "timestamp_ns", "health", "weight", *METRIC_NAMES}
+_TYPES: dict[Storage, Any] = {
+    Storage.U64: np.uint64,
+    Storage.U32: np.uint32,
+    Storage.F32: np.float32,
+    Storage.F64: np.float64,
+    Storage.U8: np.uint8,
+}
+_BITS: dict[Storage, Any] = {
+    Storage.U64: np.uint64,
+    Storage.U32: np.uint32,
+    Storage.F32: np.uint32,
+    Storage.F64: np.uint64,
+    Storage.U8: np.uint8,
+}
+
+
+def write_batch(producer: "Producer", array: Any) -> int:
+    """Write each row of a structured array as one sample; how many the lane took."""
+    try:
+        writer = producer.local.writer
+    except AttributeError:
+        writer = producer.attach_thread()
+    if writer is None:
+        return 0
+    names = getattr(getattr(array, "dtype", None), "names", None) or ()
+    if "neuron_id" not in names or array.ndim != 1:
+        writer.refuse("invalid")
+        return 0
+    producer.warn_unknown({name: 0 for name in names if name not in _KNOWN})
+    rows, valid = to_slots(array)
+    for _ in range(len(rows) - int(valid.sum())):
+        writer.refuse("invalid")
+    return int(writer.write_slots(np.ascontiguousarray(rows[valid])))
+
+
+def to_slots(array: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Slots, int64[n, 16], of a structured array, and which rows every value of fits its field."""
+    slots = np.zeros((len(array), SLOT_WORDS), np.uint64)
+    slots[:, 1] = array["neuron_id"]
+    slots[:, 2] = time.time_ns()
+    if "timestamp_ns" in (array.dtype.names or ()):
+        given = array["timestamp_ns"].astype(np.uint64)
+        slots[:, 2] = np.where(given == 0, slots[:, 2], given)
+    masks = np.zeros(len(array), np.uint64)
+    valid = slots[:, 1] != 0
+    for name in array.dtype.names or ():
+        if name in FIELD and name in _KNOWN:
+            _put_column(slots, masks, valid, FIELD[name], array[name])
+    slots[:, 0] = masks << np.uint64(32) | np.uint64(int(Kind.SAMPLE) | 1 << 8)
+    return slots.view(np.int64), valid
+
+
+def _put_column(
+    slots: NDArray[np.uint64],
+    masks: NDArray[np.uint64],
+    valid: NDArray[np.bool_],
+    field: Field,
+    column: NDArray[Any],
+) -> None:
+    """Write one field of all rows; a NaN stays absent, what does not fit makes the row invalid."""
+    storage = field.storage
+    present = ~np.isnan(column) if column.dtype.kind == "f" else np.ones(len(column), bool)
+    if storage.is_float:
+        values = column.astype(_TYPES[storage])
+    else:
+        fits = (column >= 0) & (column < 2.0**storage.bits)
+        valid &= fits | ~present
+        present = present & fits
+        values = np.where(present, column, 0).astype(_TYPES[storage])
+    bits = np.ascontiguousarray(values).view(_BITS[storage]).astype(np.uint64)
+    slots[:, field.word] |= np.where(present, bits, 0).astype(np.uint64) << np.uint64(field.shift)
+    masks |= np.where(present, np.uint64(field.mask), np.uint64(0))

@@ -1,0 +1,167 @@
+"""Telemetry from inside compiled code: `record`, `link` and `event` for use in `@njit` functions.
+
+    lane = rnts.jit.lane()  # one for each thread that runs compiled code
+
+    @njit(nogil=True)
+    def work(lane, neuron_id):
+        start = rnts.jit.now_ns()
+        ...
+        now = rnts.jit.now_ns()
+        rnts.jit.record(lane, neuron_id, now, processing_time_ns=now - start, queue_depth=3)
+
+Fields that are left out cost nothing: they are known when the caller is compiled. A lane of 0, as
+`lane()` gives where telemetry is off, makes every call a no-op. After a fork the child's lanes are
+its own: its segment takes the place of the parent's at the same addresses.
+"""
+
+import ctypes
+import mmap
+import os
+from typing import Any
+
+from numba import float32, float64, int64, njit
+
+from rnts import layout
+from rnts.kernels import lane as lane_kernels
+from rnts.kernels.atomics import (
+    float32_bits,
+    float64_bits,
+    now_ns,
+    store,
+    store_release,
+)
+from rnts.model import FIELD, FIELDS, METRIC_NAMES, Field, Kind, Storage
+from rnts.producer import PROCESS
+
+__all__ = ["event", "lane", "link", "now_ns", "record"]
+
+_MAP_SHARED, _MAP_PRIVATE, _MAP_FIXED, _MAP_ANONYMOUS = 0x01, 0x02, 0x10, 0x20
+
+_lanes: list[int] = []  # indices of the lanes that compiled code may hold
+_mapping: dict[str, Any] = {}  # address, size and buffer of the mapping that they lie in
+
+
+def lane() -> int:
+    """Address of a lane that the caller owns for good; 0 where telemetry is off.
+
+    One thread at a time may write to a lane; take one for each.
+    """
+    writer = PROCESS.claim_lane()
+    segment = PROCESS.segment()
+    if writer is None or segment is None:
+        return 0
+    if not _mapping:
+        address = ctypes.addressof(ctypes.c_char.from_buffer(segment.buffer))
+        _mapping.update(address=address, size=segment.size, buffer=segment.buffer)
+        PROCESS.keep_lane_slots(segment.lane_slots)
+    _lanes.append(writer.lane)
+    return int(_mapping["address"] + layout.lane_offset(writer.lane))
+
+
+def _after_fork_in_child() -> None:
+    """Put the child's own segment where the parent's was, so that the addresses stay good."""
+    if not _mapping:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [
+        ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long,
+    ]  # fmt: skip
+    protection = mmap.PROT_READ | mmap.PROT_WRITE
+    segment = PROCESS.segment()
+    writers = [PROCESS.claim_lane() for _ in range(max(_lanes) + 1)] if segment else []
+    if segment is None or None in writers or segment.size != _mapping["size"]:
+        # Without a segment of its own the child writes into private memory, not into its parent's.
+        flags, descriptor = _MAP_PRIVATE | _MAP_FIXED | _MAP_ANONYMOUS, -1
+    else:
+        flags, descriptor = _MAP_SHARED | _MAP_FIXED, segment.descriptor
+        PROCESS.idle_writers.extend(w for w in writers if w and w.lane not in _lanes)
+    libc.mmap(_mapping["address"], _mapping["size"], protection, flags, descriptor, 0)
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _bits_of(field: Field, name: str) -> str:
+    """The expression for the bits of argument `name` as an int64 without sign extension."""
+    if field.storage is Storage.F64:
+        return f"f64_bits(float64({name}))"
+    if field.storage is Storage.F32:
+        return f"f32_bits(float32({name}))"
+    if field.storage is Storage.U64:
+        return f"int64({name})"
+    return f"(int64({name}) & {(1 << field.storage.bits) - 1})"
+
+
+def _generate(kind: Kind, names: tuple[str, ...]) -> Any:
+    """Build one compiled emitter from the model: check ranges, claim, store words, publish."""
+    fields = {name: FIELD[name] for name in names}
+    arguments = ", ".join(_argument(name) + "=None" for name in names)
+    lines = [f"def emit(lane, neuron_id, timestamp_ns, {arguments}):", "    if lane == 0:"]
+    lines += ["        return False"]
+    for name, field in fields.items():
+        if field.storage in (Storage.U32, Storage.U8):
+            argument, limit = _argument(name), (1 << field.storage.bits) - 1
+            lines += [f"    if {argument} is not None:"]
+            lines += [f"        if {argument} < 0 or {argument} > {limit}:"]
+            lines += ["            refuse_invalid(lane)", "            return False"]
+    lines += ["    slot = claim(lane, 1)", "    if slot == 0:", "        return False"]
+    lines += ["    mask = 0"]
+    for word in sorted({f.word for f in fields.values()}):
+        sharing = [f for f in fields.values() if f.word == word]
+        lines += ["    bits = int64(0)"]
+        for field in sharing:
+            argument = _argument(field.name)
+            lines += [f"    if {argument} is not None:", f"        mask |= {field.mask}"]
+            lines += [f"        bits |= {_bits_of(field, argument)} << {field.shift}"]
+        given = " or ".join(f"{_argument(f.name)} is not None" for f in sharing)
+        if len(sharing) == 1:
+            lines += [f"    if {given}:", f"        store(slot + {8 * word}, bits)"]
+        else:
+            lines += [f"    store(slot + {8 * word}, bits)"]
+    lines += [
+        f"    store(slot, {int(kind) | 1 << 8} | (mask << 32))",
+        "    store(slot + 8, int64(neuron_id))",
+        "    store(slot + 16, int64(timestamp_ns))",
+        "    publish(lane, 1)",
+        "    return True",
+    ]
+    scope: dict[str, Any] = {**_scope}
+    exec("\n".join(lines), scope)  # noqa: S102 - the text is made of names of the model only
+    return njit(nogil=True, error_model="numpy")(scope["emit"])
+
+
+def _argument(name: str) -> str:
+    """The parameter for a field: a link's and an event's own fields lose their prefix."""
+    return name.removeprefix("link_").removeprefix("event_")
+
+
+@njit(nogil=True)
+def _refuse_invalid(lane):
+    """Count a record whose value does not fit its field."""
+    load = lane_kernels.load
+    attempts, drops = lane + layout.LANE_ATTEMPTS, lane + layout.LANE_DROP_INVALID
+    store_release(attempts, load(attempts) + 1)
+    store_release(drops, load(drops) + 1)
+
+
+_scope: dict[str, Any] = {
+    "claim": lane_kernels.claim,
+    "publish": lane_kernels.publish,
+    "store": store,
+    "f32_bits": float32_bits,
+    "f64_bits": float64_bits,
+    "float32": float32,
+    "float64": float64,
+    "int64": int64,
+    "refuse_invalid": _refuse_invalid,
+}
+_LINKS = tuple(f.name for f in FIELDS if f.kind is Kind.LINK)
+_EVENTS = tuple(f.name for f in FIELDS if f.kind is Kind.EVENT)
+
+# record(lane, neuron_id, timestamp_ns, activation_count=…, …, health=…, weight=…) -> bool
+record = _generate(Kind.SAMPLE, (*METRIC_NAMES, "health", "weight"))
+# link(lane, neuron_id, timestamp_ns, peer_id=…, messages=…, bytes=…, latency_ns=…) -> bool
+link = _generate(Kind.LINK, _LINKS)
+# event(lane, neuron_id, timestamp_ns, type=…, value=…, peer_id=…) -> bool; texts stay empty
+event = _generate(Kind.EVENT, _EVENTS)

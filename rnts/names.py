@@ -1,0 +1,50 @@
+"""Names of neurons on their way from the segments' logs into frames."""
+
+import struct
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnts.collector import Collector
+from rnts.model import SLOT_BYTES, SLOT_WORDS, SLOTS_MAX, Kind
+
+_FIRST_SLOT = struct.Struct("<BBHIQQ104x")
+_BATCH = 4096  # names in one frame: a few milliseconds of work
+
+
+class NameFeed:
+    """Reads the logs of all attached segments, and again for an aggregator that starts anew."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+        self._pending: list[tuple[int, bytes]] = []
+
+    @property
+    def has_more(self) -> bool:
+        """Whether names were read that no frame has carried."""
+        return bool(self._pending)
+
+    def start_over(self) -> None:
+        """Read all logs again, for an aggregator that has heard nothing yet."""
+        self._pending.clear()
+        for segment in self._collector.segments:
+            segment.names_position = 0
+
+    def next_slots(self, room: int) -> NDArray[np.int64]:
+        """Some of the names as name records, int64[n, 16], in at most `room` slots."""
+        if len(self._pending) < _BATCH:
+            for segment in self._collector.segments:
+                self._pending += segment.new_names()
+        count = min(_BATCH, room // SLOTS_MAX, len(self._pending))
+        taken, self._pending = self._pending[:count], self._pending[count:]
+        now_ns = time.time_ns()
+        raw = b"".join(_name_record(neuron_id, text, now_ns) for neuron_id, text in taken)
+        return np.frombuffer(raw, np.int64).reshape(-1, SLOT_WORDS)
+
+
+def _name_record(neuron_id: int, strings: bytes, now_ns: int) -> bytes:
+    """One name as slots."""
+    more = -(-len(strings) // SLOT_BYTES)
+    header = _FIRST_SLOT.pack(Kind.NAME, 1 + more, len(strings), 0, neuron_id, now_ns)
+    return header + strings.ljust(more * SLOT_BYTES, b"\0")

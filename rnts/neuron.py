@@ -1,0 +1,144 @@
+"""The handle by which an application reports what one of its neurons does."""
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rnts import writer
+from rnts.events import Event
+from rnts.model import FIELD, Health, Kind
+from rnts.text import join_strings
+
+if TYPE_CHECKING:
+    from rnts.producer import Producer
+
+_HEALTH_MASK = FIELD["health"].mask
+_TYPE_MASK = FIELD["event_type"].mask
+_VALUE_MASK = FIELD["event_value"].mask
+_PEER_MASK = FIELD["event_peer_id"].mask
+_LINK_MASK = FIELD["link_peer_id"].mask | FIELD["link_messages"].mask | FIELD["link_bytes"].mask
+_LATENCY_MASK = FIELD["link_latency_ns"].mask
+_SAMPLE_ZEROS = (0,) * 14  # all fields of a sample but the last two, weight and health
+
+
+class Neuron:
+    """One neuron. All methods are safe in threads and coroutines, and none ever raises."""
+
+    __slots__ = ("_producer", "activations", "group", "id", "name", "role")
+
+    def __init__(
+        self, producer: "Producer", neuron_id: int, name: str, group: str, role: str
+    ) -> None:
+        self._producer = producer
+        self.id = neuron_id
+        self.name = name
+        self.group = group
+        self.role = role
+        self.activations = 0
+
+    record = writer.record
+
+    def event(self, event: Event, *, timestamp_ns: int | None = None) -> bool:
+        """Report that something happened; long texts are shortened with an ellipsis."""
+        lane = self._writer()
+        if lane is None:
+            return False
+        if not isinstance(event, Event):
+            return lane.refuse("invalid")
+        mask, value, peer_id, strings = _TYPE_MASK, 0.0, 0, []
+        for name in event.__slots__:
+            argument = getattr(event, name)
+            if name == "peer_id":
+                mask, peer_id = mask | _PEER_MASK, argument
+            elif name in ("strength", "value"):
+                mask, value = mask | _VALUE_MASK, argument
+            else:
+                strings.append(str(argument))
+        header = (int(Kind.EVENT), mask, self.id, timestamp_ns or time.time_ns())
+        text = join_strings(*strings) if strings else b""
+        return lane.write(writer.EVENT_FORMAT, (*header, value, peer_id, event.code), text)
+
+    def health(self, state: Health, reason: str = "", *, timestamp_ns: int | None = None) -> bool:
+        """Report the neuron's state of health, and why it is so."""
+        lane = self._writer()
+        if lane is None:
+            return False
+        header = (int(Kind.SAMPLE), _HEALTH_MASK, self.id, timestamp_ns or time.time_ns())
+        text = join_strings(str(reason)) if reason else b""
+        return lane.write(writer.SAMPLE_FORMAT, (*header, *_SAMPLE_ZEROS, 0.0, state), text)
+
+    def link(self, peer: "Neuron | int") -> "Link":
+        """The link to another neuron, given itself or by its id."""
+        return Link(self, peer if isinstance(peer, int) else peer.id)
+
+    def activation(self) -> "Activation":
+        """Time a block of work: `with neuron.activation(): …` counts it and reports its duration."""
+        return Activation(self)
+
+    def _writer(self) -> writer.LaneWriter | None:
+        try:
+            found: writer.LaneWriter | None = self._producer.local.writer
+        except AttributeError:
+            found = self._producer.attach_thread()
+        return found
+
+    def __repr__(self) -> str:
+        return f"<rnts.Neuron {self.name!r} id={self.id}>"
+
+
+class Link:
+    """What flows from one neuron to another."""
+
+    __slots__ = ("_neuron", "peer_id")
+
+    def __init__(self, neuron: Neuron, peer_id: int) -> None:
+        self._neuron = neuron
+        self.peer_id = peer_id
+
+    def sent(
+        self,
+        messages: int = 1,
+        bytes: int = 0,
+        latency_ns: int | None = None,
+        *,
+        timestamp_ns: int | None = None,
+    ) -> bool:
+        """Report messages that went to the peer since the last call, and how long one took."""
+        lane = self._neuron._writer()
+        if lane is None:
+            return False
+        mask = _LINK_MASK if latency_ns is None else _LINK_MASK | _LATENCY_MASK
+        header = (int(Kind.LINK), mask, self._neuron.id, timestamp_ns or time.time_ns())
+        values = (self.peer_id, messages, bytes, latency_ns or 0)
+        return lane.write(writer.LINK_FORMAT, (*header, *values))
+
+
+class Activation:
+    """One run of a neuron's work, timed; each `with` has its own, so coroutines may overlap."""
+
+    __slots__ = ("_neuron", "_start_ns")
+
+    def __init__(self, neuron: Neuron) -> None:
+        self._neuron = neuron
+        self._start_ns = 0
+
+    def __enter__(self) -> Self:
+        self._start_ns = time.perf_counter_ns()
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        neuron: Any = self._neuron
+        duration_ns = time.perf_counter_ns() - self._start_ns
+        neuron.activations += 1
+        neuron.record(neuron.activations, duration_ns)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(self, *error: Any) -> None:  # noqa: PYI036 - handed on
+        self.__exit__(*error)

@@ -1,0 +1,76 @@
+"""Where the processes of one user meet: the runtime folder, its sockets and its segments."""
+
+import os
+import stat
+from pathlib import Path
+
+from rnts.errors import UsageError
+
+SHARED_MEMORY = Path("/dev/shm")
+SOCKET_NAME = "aggregator.sock"
+LANE_SLOTS_NAME = "lane_slots"  # written by the agent: what its ring_buffer_size asks programs for
+SEGMENT_SUFFIX = ".seg"
+IPC_PATH_BYTES_MAX = 107  # sun_path of Linux, less the closing zero
+
+
+def runtime_folder() -> Path:
+    """$RNTS_RUNTIME_DIR, else /dev/shm/rnts-<uid>; named only, not made."""
+    if chosen := os.environ.get("RNTS_RUNTIME_DIR"):
+        return Path(chosen)
+    return SHARED_MEMORY / f"rnts-{os.getuid()}"
+
+
+def make_runtime_folder() -> Path:
+    """The runtime folder, made if needed; refused where another user could write into it."""
+    folder = runtime_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    info = folder.lstat()
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o022:
+        raise UsageError(
+            f"{folder} must be a folder of this user that nobody else can write to; "
+            "remove it or set RNTS_RUNTIME_DIR"
+        )
+    return folder
+
+
+def segment_folders() -> list[Path]:
+    """Folders in which an agent of this user looks for segments; root looks into everyone's."""
+    own = runtime_folder()
+    if os.getuid() != 0 or "RNTS_RUNTIME_DIR" in os.environ:
+        return [own]
+    return sorted({own, *SHARED_MEMORY.glob("rnts-[0-9]*")})
+
+
+def default_endpoint() -> str:
+    """The address at which this user's aggregator listens unless told otherwise."""
+    path = runtime_folder() / SOCKET_NAME
+    if len(os.fsencode(path)) > IPC_PATH_BYTES_MAX:
+        raise UsageError(
+            f"the socket path {path} has more than {IPC_PATH_BYTES_MAX} bytes; "
+            "set RNTS_RUNTIME_DIR to a shorter folder"
+        )
+    return f"ipc://{path}"
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Whether an address cannot be reached from another machine."""
+    host = endpoint.removeprefix("tcp://").rpartition(":")[0].strip("[]")
+    return endpoint.startswith("ipc://") or host in ("localhost", "::1") or host.startswith("127.")
+
+
+def process_start_time(pid: int) -> int | None:
+    """When process `pid` started, in clock ticks since boot; None if there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def boot_id() -> int:
+    """64 bits of the kernel's boot id, so that a segment of an earlier boot is known as such."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return int(file.read().replace("-", "")[:16], 16)
+    except (OSError, ValueError):
+        return 0

@@ -1,0 +1,115 @@
+"""A process's segment of shared memory, as its owner makes and fills it."""
+
+import mmap
+import os
+import struct
+import sys
+from pathlib import Path
+
+from rnts import layout
+from rnts.model import SLOT_BYTES
+from rnts.runtime import SEGMENT_SUFFIX, boot_id, process_start_time
+
+_NAME_HEADER = struct.Struct("<HQ")
+
+
+class Segment:
+    """The file, its mapping and its words; made once a process, never shared between two.
+
+    `words` is a memoryview of 64-bit words: an assignment is one aligned 8-byte store. Space for
+    the header and for each lane is reserved before it is touched, so that a full /dev/shm is an
+    OSError here and not a SIGBUS in the application.
+    """
+
+    def __init__(self, folder: Path, lanes: int, lane_slots: int) -> None:
+        pid = os.getpid()
+        start_time = process_start_time(pid) or 0
+        self.lanes, self.lane_slots = lanes, lane_slots
+        self.path, self.descriptor = _create_file(folder, f"{pid}-{start_time}")
+        try:
+            self.size = layout.segment_bytes(lanes, lane_slots)
+            os.ftruncate(self.descriptor, self.size)
+            os.posix_fallocate(self.descriptor, 0, layout.data_offset(lanes))
+            self.buffer = mmap.mmap(self.descriptor, self.size)
+        except BaseException:
+            os.close(self.descriptor)
+            self.path.unlink(missing_ok=True)
+            raise
+        self.words = memoryview(self.buffer).cast("Q")
+        for offset, value in (
+            (layout.HEADER_ABI, layout.ABI),
+            (layout.HEADER_SLOT_BYTES, SLOT_BYTES),
+            (layout.HEADER_PID, pid),
+            (layout.HEADER_START_TIME, start_time),
+            (layout.HEADER_BOOT_ID, boot_id()),
+            (layout.HEADER_LANES, lanes),
+            (layout.HEADER_LANE_SLOTS, lane_slots),
+            (layout.HEADER_MAGIC, layout.MAGIC),  # last: a file without it is not ready
+        ):
+            self.words[offset // 8] = value
+
+    def claim_lane(self, thread: int) -> int | None:
+        """Make the next lane ready for its first owner; None when all are in use."""
+        lane = self.words[layout.HEADER_LANES_USED // 8]
+        if lane >= self.lanes:
+            return None
+        self._open_lane(lane, thread)
+        self.words[layout.HEADER_LANES_USED // 8] = lane + 1
+        return lane
+
+    def _open_lane(self, lane: int, thread: int) -> None:
+        control = layout.lane_offset(lane)
+        slots = layout.slots_offset(lane, self.lanes, self.lane_slots)
+        os.posix_fallocate(self.descriptor, slots, self.lane_slots * SLOT_BYTES)
+        self.words[(control + layout.LANE_DATA_DELTA) // 8] = slots - control
+        self.words[(control + layout.LANE_SLOT_MASK) // 8] = self.lane_slots - 1
+        self.words[(control + layout.LANE_THREAD) // 8] = thread
+        self.words[(control + layout.LANE_STATE) // 8] = layout.STATE_ACTIVE
+
+    def append_name(self, neuron_id: int, strings: bytes) -> bool:
+        """Append to the log of names; False, counted, when the log or the memory is full."""
+        length = self.words[layout.HEADER_NAMES_BYTES // 8]
+        raw = _NAME_HEADER.pack(len(strings), neuron_id) + strings
+        try:
+            if length + len(raw) > layout.NAMES_BYTES_MAX:
+                raise OSError
+            written = os.pwrite(self.descriptor, raw, self.size + length)
+        except OSError:
+            written = 0
+        if written < len(raw):
+            self.words[layout.HEADER_NAMES_REFUSED // 8] += 1
+            return False
+        self.words[layout.HEADER_NAMES_BYTES // 8] = length + len(raw)
+        return True
+
+    def unlink(self) -> None:
+        """Remove the file; mappings go on until their owners let go."""
+        self.path.unlink(missing_ok=True)
+
+
+def _create_file(folder: Path, stem: str) -> tuple[Path, int]:
+    """Create a new file; a process that has called exec() may have left one under its name."""
+    for attempt in range(1000):
+        path = folder / f"{stem}-{attempt}{SEGMENT_SUFFIX}"
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            return path, os.open(path, flags, 0o600)
+        except FileExistsError:
+            continue
+    raise FileExistsError(f"{folder} already holds 1000 segments of this process")
+
+
+def parse_names(raw: bytes) -> tuple[list[tuple[int, bytes]], int]:
+    """The whole entries of a piece of a log of names, and how many bytes they took."""
+    names, position = [], 0
+    while position + _NAME_HEADER.size <= len(raw):
+        length, neuron_id = _NAME_HEADER.unpack_from(raw, position)
+        end = position + _NAME_HEADER.size + length
+        if end > len(raw):
+            break
+        names.append((neuron_id, raw[position + _NAME_HEADER.size : end]))
+        position = end
+    return names, position
+
+
+IS_SUPPORTED = sys.platform == "linux" and sys.byteorder == "little"

@@ -1,0 +1,108 @@
+"""Builds the agent and the aggregator from settings and runs them until they are told to stop."""
+
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+from rnts.agent import Agent, AgentOptions
+from rnts.aggregator import Aggregator
+from rnts.delivery import Limits
+from rnts.errors import UsageError
+from rnts.host import HostSource
+from rnts.process import StopEvent, claim_role
+from rnts.producer import PROCESS
+from rnts.runtime import (
+    LANE_SLOTS_NAME,
+    default_endpoint,
+    is_loopback,
+    make_runtime_folder,
+)
+from rnts.settings import Settings
+from rnts.windows import Windows
+
+_MS = 1_000_000
+
+log = logging.getLogger("rnts")
+
+
+def run_agent(settings: Settings, stop: StopEvent) -> None:
+    """Run the agent until told to stop."""
+    settings.require_built("agent")
+    folder = make_runtime_folder()
+    guard = claim_role("agent", folder)
+    collection, transport = settings.telemetry.collection, settings.telemetry.transport
+    (folder / LANE_SLOTS_NAME).write_text(str(collection.lane_slots))
+    options = AgentOptions(
+        endpoints=list(transport.addresses) or [default_endpoint()],
+        batch_size=collection.batch_size,
+        batch_timeout_ns=collection.batch_timeout_ms * _MS,
+        compression=collection.compression,
+        segments_folder=Path(settings.agent.segments_dir) if settings.agent.segments_dir else None,
+        limits=Limits(
+            retained_bytes_max=settings.agent.retained_bytes_max,
+            timeout_ns=transport.timeout_ms * _MS,
+            retry_count=transport.retry_count,
+        ),
+    )
+    host = HostThread(settings.agent.host_interval_ms / 1000) if settings.agent.host else None
+    agent = Agent(options, host.report if host else dict)
+    if host:
+        host.start()
+    log.info("agent works in %s, sends to %s", folder, ", ".join(options.endpoints))
+    try:
+        agent.run(stop, before_end=host.stop if host else lambda: None)
+    finally:
+        PROCESS.close(unlink=True)
+        (folder / LANE_SLOTS_NAME).unlink(missing_ok=True)
+        guard.close()
+
+
+class HostThread:
+    """The host source in a thread of the agent: an instrumented program like any other."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._source = HostSource(PROCESS, interval_s=interval_s)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rnts-host", daemon=True)
+
+    def _run(self) -> None:
+        try:
+            self._source.run(self._stop)
+        except Exception:
+            log.exception("the host source has ended; programs are watched as before")
+
+    def start(self) -> None:
+        """Begin to sample."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Sample no more; returns when the last pass has ended."""
+        self._stop.set()
+        self._thread.join(timeout=1)
+
+    def report(self) -> dict[str, Any]:
+        """What the source says about itself."""
+        return self._source.status()
+
+
+def run_aggregator(settings: Settings, insecure: bool, stop: StopEvent) -> None:
+    """Run the aggregator until told to stop; `insecure` lets it listen to other machines."""
+    settings.require_built("aggregate")
+    make_runtime_folder()
+    endpoint = settings.aggregator.address or default_endpoint()
+    if not is_loopback(endpoint) and not insecure:
+        raise UsageError(
+            f"{endpoint} can be reached from other machines, and frames are neither encrypted nor "
+            "authenticated yet; listen at 127.0.0.1, go through a tunnel, or give --insecure"
+        )
+    windows = Windows(
+        window_ns=settings.telemetry.aggregation.window_ms * _MS,
+        percentiles=settings.telemetry.aggregation.percentiles,
+        max_neurons=settings.aggregator.max_neurons,
+        max_groups=settings.aggregator.max_groups,
+        retire_after_ns=settings.aggregator.retire_after_s * 1_000_000_000,
+    )
+    aggregator = Aggregator(endpoint, windows, settings.aggregator.grace_ms * _MS)
+    log.info("aggregator listens at %s", endpoint)
+    aggregator.run(stop)

@@ -1,0 +1,198 @@
+"""The settings in force: found in files, environment and flags, checked, each with its origin.
+
+Flags win over `RNTS_*` of the environment, that over ./rnts.yaml, that over
+$XDG_CONFIG_HOME/rnts/config.yaml, that over /etc/rnts/config.yaml, that over the shipped defaults.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from rnts.errors import ConfigError
+from rnts.settings_check import suggest, validate
+from rnts.settings_models import Agent, Aggregator, Alert, Telemetry, expects, leaves
+from rnts.settings_sources import (
+    PATHS,
+    environment_tree,
+    file_places,
+    flag_tree,
+    read,
+    shipped,
+    variables,
+)
+from rnts.settings_tree import KeyPath, Place, Problem, Tree, dotted, merge, printable, report
+from rnts.settings_yaml import write, write_document
+
+_DEFAULT = Place("default")
+
+PROCESSES = ("up", "agent", "aggregate", "alert", "status", "audit", "demo")
+
+
+@dataclass(frozen=True)
+class _Unbuilt:
+    """A setting of which only some values have an effect so far, and where others are refused."""
+
+    path: KeyPath
+    works: object
+    processes: tuple[str, ...]
+    advice: str
+
+
+_SAMPLING = "sampling comes with a later release; set base_rate: 1.0 and adaptive: false"
+_UNBUILT = (
+    _Unbuilt(
+        ("telemetry", "transport", "protocol"),
+        "zmq",
+        ("up", "agent", "aggregate", "alert", "status", "audit"),
+        "set protocol: zmq",
+    ),
+    _Unbuilt(("telemetry", "sampling", "base_rate"), 1.0, ("up", "agent", "demo"), _SAMPLING),
+    _Unbuilt(("telemetry", "sampling", "adaptive"), False, ("up", "agent", "demo"), _SAMPLING),
+    _Unbuilt(
+        ("alerts",),
+        (),
+        ("up", "alert"),
+        "rules are checked but not evaluated yet; remove the alerts section, "
+        "or keep it in a file of its own for `rnts config check`",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a process; equal ones compare equal wherever they came from."""
+
+    telemetry: Telemetry
+    alerts: tuple[Alert, ...]
+    agent: Agent
+    aggregator: Aggregator
+    _places: Mapping[KeyPath, Place] = field(repr=False, compare=False)
+
+    def origin(self, setting: str) -> str:
+        """Where a setting, such as "telemetry.collection.batch_size", got its value.
+
+        Returns "file:line:column", "environment RNTS_…", "flag" or "default"; raises ValueError
+        for what is no setting.
+        """
+        origins = self.origins()
+        if setting not in origins:
+            raise ValueError(f"{setting!r} is no setting{suggest(setting, origins)}")
+        return origins[setting]
+
+    def origins(self) -> dict[str, str]:
+        """The origin of every setting, by its dotted path."""
+        return {dotted(path): printable(str(place)) for path, place in self._places.items()}
+
+    def plain(self) -> dict[str, Any]:
+        """The settings as mappings, lists and scalars, in the order of the shipped file."""
+        return {
+            "telemetry": self.telemetry.model_dump(mode="json"),
+            "alerts": [alert.model_dump(mode="json", exclude_none=True) for alert in self.alerts],
+            "agent": self.agent.model_dump(mode="json"),
+            "aggregator": self.aggregator.model_dump(mode="json"),
+        }
+
+    def to_yaml(self, notes: Mapping[str, str]) -> str:
+        """The settings as a file that can be loaded again, with `notes` as comments by path."""
+        return write_document(self.plain(), notes)
+
+    def not_built(self, process: str | None = None) -> list[str]:
+        """A line for each valid value without effect so far in `process` (None: in any)."""
+        if process is not None and process not in PROCESSES:
+            raise ValueError(f"{process!r} is not one of {', '.join(PROCESSES)}")
+        problems = []
+        for row in _UNBUILT:
+            value = reduce(getattr, map(str, row.path), self)
+            if value != row.works and (process is None or process in row.processes):
+                shown = "the section" if isinstance(value, tuple) else write(value)
+                message = f"{shown} is valid but not built yet; {row.advice}"
+                problems.append(Problem(self._places[row.path], row.path, message))
+        return report(sorted(problems, key=lambda it: (it.place.line, it.place.column)))
+
+    def require_built(self, process: str) -> None:
+        """Raise ConfigError if `process`, one of `PROCESSES`, would have to ignore a value."""
+        if lines := self.not_built(process):
+            raise ConfigError(lines)
+
+
+def load(
+    config: Path | None = None,
+    overrides: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] = os.environ,
+    cwd: Path | None = None,
+) -> Settings:
+    """The settings in force; raises ConfigError with every problem of every source.
+
+    `config` replaces the three file places. `overrides` are flags, by dotted path; None means that
+    a flag was not given. Lists replace lists, sections are joined.
+    """
+    if config is not None:
+        found = [read(config, os.fspath(config))]
+    else:
+        found = [
+            read(path, name, optional=True) for path, name in file_places(environ, cwd or Path())
+        ]
+    trees = [tree for tree in found if tree is not None]
+    return _settle([*trees, environment_tree(environ), flag_tree(overrides or {})])
+
+
+def load_file(path: Path) -> Settings:
+    """The settings of one file over the shipped defaults, without the environment of this process.
+
+    Raises ConfigError with every problem of the file.
+    """
+    tree = read(path, os.fspath(path))
+    assert tree is not None, "only an optional file may be absent"
+    return _settle([tree])
+
+
+def table() -> str:
+    """Every setting as a Markdown table, for docs/settings.md."""
+    defaults = _settle([]).plain()
+    lines = [
+        "| setting | environment | default | belongs there | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    names = {path: name for name, path in variables().items()}
+    for path, info in leaves():
+        variable = f"`{names[path]}`" if path in names else ""
+        default = write(reduce(dict.__getitem__, map(str, path), defaults))
+        lines.append(
+            f"| `{dotted(path)}` | {variable} | `{default}` | {expects(info)} "
+            f"| {info.description} |"
+        )
+    for path, info in leaves(Alert, ("alerts", "N")):
+        default = "required" if info.is_required() else "none"
+        lines.append(f"| `{dotted(path)}` |  | {default} | {expects(info)} | {info.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _settle(trees: list[Tree]) -> Settings:
+    """Check each source by itself, so that none hides a mistake of another, then join them."""
+    plain = shipped()
+    for tree in trees:
+        validate(shipped(), tree)
+        plain = merge(plain, tree.plain)
+    if problems := [problem for tree in trees for problem in tree.problems]:
+        raise ConfigError(report(problems))
+    document = validate(plain, Tree("settings", {}))
+    assert document is not None, "sources that are valid by themselves are valid together"
+    places = {path: _origin(trees, path) for path in PATHS}
+    return Settings(
+        document.telemetry, document.alerts, document.agent, document.aggregator, places
+    )
+
+
+def _origin(trees: list[Tree], path: KeyPath) -> Place:
+    for tree in reversed(trees):
+        value = tree.plain
+        for step in path:
+            if not isinstance(value, dict) or step not in value:
+                break
+            value = value[step]
+        else:
+            return tree.place(path)
+    return _DEFAULT

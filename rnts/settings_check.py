@@ -1,0 +1,170 @@
+"""What pydantic finds wrong with settings, told to a person: what is there, what belongs there."""
+
+import difflib
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any, get_args
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from rnts.settings_models import Document, Section, example, expects, leaves
+from rnts.settings_tree import (
+    PROBLEMS_MAX,
+    KeyPath,
+    Place,
+    Problem,
+    Tree,
+    dotted,
+    merge,
+    shorten,
+)
+from rnts.settings_yaml import write
+
+SUGGESTIONS_MAX = 8
+
+
+def validate(base: dict[str, Any], tree: Tree) -> Document | None:
+    """The settings of `tree` over the complete ones in `base`; None notes problems in the tree."""
+    plain = merge(base, tree.plain)
+    tree.problems += _names_twice(plain, tree)
+    document = None
+    try:
+        document = Document.model_validate(plain)
+    except ValidationError as error:
+        for index, detail in enumerate(error.errors(include_url=False)):
+            # Only so many are shown, and looking for similar names takes its time.
+            tell = _problem if index < PROBLEMS_MAX else _problem_in_short
+            tree.problems.append(tell(base, tree, detail))
+    tree.problems.sort(key=lambda problem: (problem.place.line, problem.place.column))
+    return None if tree.problems else document
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The end of a message: the known name that is nearest, or a few if none is near."""
+    names = list(known)
+    if near := difflib.get_close_matches(name, names, n=1):
+        return f"; did you mean {near[0]}?"
+    more = ", …" if len(names) > SUGGESTIONS_MAX else ""
+    return f"; known here: {', '.join(names[:SUGGESTIONS_MAX])}{more}"
+
+
+def _names_twice(plain: dict[str, Any], tree: Tree) -> Iterator[Problem]:
+    """Alerts that are called as an earlier one."""
+    rules = plain.get("alerts")
+    first: dict[str, int] = {}
+    for index, rule in enumerate(rules if isinstance(rules, tuple) else ()):
+        name = rule.get("name") if isinstance(rule, dict) else None
+        if isinstance(name, str):
+            path: KeyPath = ("alerts", index, "name")
+            before = first.setdefault(name, index)
+            if before != index:
+                where = tree.place(("alerts", before, "name"))
+                message = f"{shorten(name)!r} is the name of an earlier alert, at {where}"
+                yield Problem(tree.place(path), path, message)
+
+
+def _problem_in_short(_base: dict[str, Any], tree: Tree, detail: Any) -> Problem:
+    """One error in pydantic's own words."""
+    return Problem(tree.place(detail["loc"]), detail["loc"], shorten(detail["msg"], 200))
+
+
+def _problem(base: dict[str, Any], tree: Tree, detail: Any) -> Problem:
+    """One error of pydantic as a problem at the place where a person can mend it."""
+    path: KeyPath = detail["loc"]
+    kind, value = detail["type"], detail["input"]
+    place = tree.place(path)
+    if kind == "extra_forbidden":
+        return Problem(tree.names.get(path, place), path, _unknown(path))
+    if kind == "missing":
+        *above, name = path
+        info = _field(path)
+        assert isinstance(info, FieldInfo)
+        message = f"{name} is missing; expected {expects(info)}, for example {write(example(info))}"
+        return Problem(place, tuple(above), message)
+    if kind == "value_error":
+        return Problem(place, path, shorten(str(detail["ctx"]["error"]), 200))
+    wanted = _field(path)
+    found = f"found {_describe(value, place)}"
+    if not isinstance(wanted, FieldInfo):
+        names = ", ".join(wanted.model_fields)
+        return Problem(place, path, f"{found}; expected a mapping of {names}")
+    is_item = isinstance(path[-1], int)
+    shown = example(wanted) or _dig(base, path)
+    if is_item and isinstance(shown, tuple):
+        shown = shown[0]
+    shown = list(shown) if isinstance(shown, tuple) else shown
+    message = f"{found}; expected {expects(wanted, is_item)}, for example {write(shown)}"
+    return Problem(place, path, message + _hint(kind, value, place))
+
+
+def _unknown(path: KeyPath) -> str:
+    *above, name = path
+    section = _field(tuple(above))
+    assert not isinstance(section, FieldInfo)
+    known = list(section.model_fields)
+    paths = (leaf[:length] for leaf, _ in leaves() for length in range(1, len(leaf) + 1))
+    elsewhere = [dotted(other) for other in paths if other[-1] == name]
+    if elsewhere and not difflib.get_close_matches(str(name), known, n=1):
+        return f"unknown setting; did you mean {elsewhere[0]}?"
+    return f"unknown setting{suggest(str(name), known)}"
+
+
+def _field(path: KeyPath) -> FieldInfo | type[Section]:
+    """The setting at `path`, for an item that of its list; or the section that is there."""
+    found: Any = Document
+    for step in path:
+        if isinstance(step, int):
+            inner = get_args(found.annotation)[0]
+            found = inner if _is_section(inner) else found
+        else:
+            info = found.model_fields[step]
+            found = info.annotation if _is_section(info.annotation) else info
+    return found
+
+
+def _is_section(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Section)
+
+
+def _dig(plain: Any, path: KeyPath) -> Any:
+    """The value at `path`; that of the list where `path` ends inside one."""
+    for step in path:
+        if not isinstance(plain, dict):
+            return plain
+        plain = plain[step]
+    return plain
+
+
+def _describe(value: object, place: Place) -> str:
+    """A value in words, as the person spelled it."""
+    text = shorten(str(value) if place.text is None else place.text)
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return f"{text}, a boolean{'' if text.lower() in ('true', 'false') else ' to YAML 1.1'}"
+    if isinstance(value, int | float):
+        return f"the number {text}"
+    if isinstance(value, str):
+        return f"the text {shorten(value)!r}"
+    if isinstance(value, tuple):
+        return f"a list of {len(value)}" if value else "an empty list"
+    return "a mapping" if isinstance(value, dict) else f"a {type(value).__name__}"
+
+
+def _hint(kind: str, value: object, place: Place) -> str:
+    """How to spell what was probably meant, where YAML took it for something else."""
+    if kind == "string_type" and place.text and isinstance(value, bool | int | float):
+        return f'; to make it text, quote it: "{shorten(place.text)}"'
+    if kind not in ("int_type", "float_type") or not isinstance(value, str):
+        return ""
+    try:
+        number = float(value)
+    except ValueError:
+        return ""
+    if not math.isfinite(number):
+        return ""
+    if not place.plain:
+        return "; a number stands without quotes"
+    written = write(int(number) if number.is_integer() else number)
+    return f"; YAML 1.1 takes {shorten(value)} for text, write {shorten(written)}"

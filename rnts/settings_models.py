@@ -1,0 +1,236 @@
+"""Every setting, described once: its type, its limits and its meaning; defaults are in config/."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer, field_validator
+from pydantic.fields import FieldInfo
+
+from rnts.settings_tree import KeyPath
+from rnts.settings_values import (
+    check_bind,
+    check_condition,
+    check_endpoint,
+    check_folder,
+    check_name,
+    check_unique,
+    with_scheme,
+)
+
+ENDPOINTS_MAX = 16
+PERCENTILES_MAX = 32
+ALERTS_MAX = 1_000
+
+
+class Section(BaseModel):
+    """What all sections share: no other names than these, no conversion of types, no change."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def _setting(
+    meaning: str, expects: str = "", *, item: str = "", example: object = None, **limits: Any
+) -> Any:
+    """A setting: what it means, what belongs there, what into a list of it, and an example.
+
+    The example is needed where the default shows nothing; limits are those of pydantic's `Field`.
+    """
+    words: Any = {"expects": expects, "item": item, "example": example}
+    return Field(description=meaning, json_schema_extra=words, **limits)
+
+
+def _whole(low: int, high: int, meaning: str) -> Any:
+    return _setting(meaning, f"a whole number from {low} to {high}", ge=low, le=high)
+
+
+def _share(meaning: str) -> Any:
+    return _setting(meaning, "a number from 0 to 1", ge=0, le=1)
+
+
+Percentile = Annotated[float, Field(gt=0, lt=100)]
+Endpoint = Annotated[str, AfterValidator(check_endpoint)]
+Bind = Annotated[str | None, AfterValidator(check_bind)]
+Folder = Annotated[str | None, AfterValidator(check_folder)]
+Name = Annotated[str, AfterValidator(check_name)]
+Condition = Annotated[str, AfterValidator(check_condition)]
+
+
+class Collection(Section):
+    """How records leave an application."""
+
+    ring_buffer_size: int = _whole(64, 1 << 20, "slots of a lane, rounded up to a power of two")
+    batch_size: int = _whole(1, 65_536, "records that fill a batch")
+    batch_timeout_ms: int = _whole(1, 1_000, "longest that a batch waits to be filled")
+    compression: Literal["lz4", "none"] = _setting("how frames are packed, where that pays")
+
+    @property
+    def lane_slots(self) -> int:
+        """`ring_buffer_size` rounded up to a power of two."""
+        return 1 << (self.ring_buffer_size - 1).bit_length()
+
+
+class ImportanceWeights(Section):
+    """How strongly adaptive sampling keeps each class of neurons."""
+
+    critical_path: float = _share("weight of neurons on the critical path")
+    high_activity: float = _share("weight of the busiest neurons")
+    normal: float = _share("weight of all other neurons")
+
+
+class Sampling(Section):
+    """Which records are kept."""
+
+    base_rate: float = _setting(
+        "share of the records that is kept", "a number above 0, up to 1", gt=0, le=1
+    )
+    adaptive: bool = _setting("whether the rate follows load and importance")
+    importance_weights: ImportanceWeights
+
+
+class Aggregation(Section):
+    """How records become statistics."""
+
+    window_ms: int = _whole(100, 60_000, "length of a window of event time")
+    percentiles: tuple[Percentile, ...] = _setting(
+        "percentiles that are reported of each metric",
+        f"a list of 1 to {PERCENTILES_MAX} different numbers above 0 and below 100",
+        item="a number above 0 and below 100",
+        min_length=1,
+        max_length=PERCENTILES_MAX,
+    )
+
+    @field_validator("percentiles")
+    @classmethod
+    def _in_order(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(sorted(check_unique(values)))
+
+    @field_serializer("percentiles")
+    def _as_people_write_them(self, values: tuple[float, ...]) -> list[int | float]:
+        return [int(value) if value.is_integer() else value for value in values]
+
+
+class Transport(Section):
+    """How frames travel from agents to aggregators."""
+
+    protocol: Literal["zmq", "grpc"] = _setting("how agents and aggregators talk")
+    endpoints: tuple[Endpoint, ...] = _setting(
+        "aggregators in order of preference; none is this machine's own",
+        f"a list of up to {ENDPOINTS_MAX} of host:port, tcp://host:port or ipc:///path",
+        item="host:port, tcp://host:port or ipc:///path",
+        example=("127.0.0.1:8090",),
+        max_length=ENDPOINTS_MAX,
+    )
+    timeout_ms: int = _whole(1, 60_000, "silence after which an aggregator is suspected")
+    retry_count: int = _whole(0, 100, "tries of one endpoint before the next is taken")
+    _unique = field_validator("endpoints")(check_unique)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The endpoints with their scheme, so that `host:port` is `tcp://host:port`."""
+        return tuple(map(with_scheme, self.endpoints))
+
+
+class Telemetry(Section):
+    """The road of the data."""
+
+    collection: Collection
+    sampling: Sampling
+    aggregation: Aggregation
+    transport: Transport
+
+
+class Alert(Section):
+    """One alert rule."""
+
+    name: Name = _setting("what it is called", "a name", example="high_latency")
+    condition: Condition = _setting(
+        "when it fires", "a condition in quotes", example="p99_processing_time_ms > 100"
+    )
+    severity: Literal["info", "warning", "critical"] = _setting("how bad that is", example="info")
+    action: Name | None = _setting(
+        "what is done then", "the name of an action", example="page", default=None
+    )
+
+
+class Agent(Section):
+    """The program that collects on a host."""
+
+    host: bool = _setting("whether every process of this machine is watched as a neuron")
+    host_interval_ms: int = _whole(10, 60_000, "time between two looks at all processes")
+    retained_bytes_max: int = _whole(
+        1 << 16, 1 << 40, "memory for frames that are not committed; beyond it the oldest are lost"
+    )
+    segments_dir: Folder = _setting(
+        "folder of the segments; null is the runtime folder",
+        "an absolute path or null",
+        example="/dev/shm",
+    )
+
+
+class Aggregator(Section):
+    """The program that folds records into windows."""
+
+    bind: Bind = _setting(
+        "address to listen at; null is this machine only, over ipc",
+        "tcp://host:port, ipc:///path or null",
+        example="tcp://*:8090",
+    )
+    max_neurons: int = _whole(1, 1_000_000, "neurons with a row of their own; the rest share one")
+    max_groups: int = _whole(1, 4_096, "groups with statistics of their own; the rest share one")
+    grace_ms: int = _whole(0, 60_000, "how long a window waits for late records")
+    retire_after_s: int = _whole(1, 86_400, "silence after which a neuron is forgotten")
+
+    @property
+    def address(self) -> str | None:
+        """`bind` with its scheme, so that `host:port` is `tcp://host:port`."""
+        return None if self.bind is None else with_scheme(self.bind)
+
+
+class Document(Section):
+    """All settings, as they stand in a file."""
+
+    telemetry: Telemetry
+    alerts: tuple[Alert, ...] = _setting(
+        "alert rules",
+        f"a list of up to {ALERTS_MAX} rules",
+        item="a rule",
+        example=({"name": "slow", "condition": "queue_depth > 100", "severity": "warning"},),
+        max_length=ALERTS_MAX,
+    )
+    agent: Agent
+    aggregator: Aggregator
+
+    @field_validator("alerts", mode="before")
+    @classmethod
+    def _none(cls, rules: Any) -> Any:
+        """A section whose rules are all commented out is empty, as other sections are."""
+        return () if rules is None else rules
+
+
+def leaves(model: type[Section] = Document, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Each setting that holds a value of its own: (path, FieldInfo), in the order of the file."""
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, Section):
+            yield from leaves(info.annotation, (*path, name))
+        else:
+            yield (*path, name), info
+
+
+def expects(info: FieldInfo, is_item: bool = False) -> str:
+    """What belongs into a setting, or into each item of its list, in words."""
+    if get_origin(info.annotation) is Literal:
+        *words, last = get_args(info.annotation)
+        return f"{', '.join(words)} or {last}"
+    if info.annotation is bool:
+        return "true or false"
+    return _words(info)["item" if is_item else "expects"]
+
+
+def example(info: FieldInfo) -> object:
+    """A value for a setting whose default shows nothing; else None."""
+    return _words(info)["example"]
+
+
+def _words(info: FieldInfo) -> dict[str, Any]:
+    assert isinstance(info.json_schema_extra, dict), "settings are made by _setting"
+    return info.json_schema_extra

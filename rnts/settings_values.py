@@ -1,0 +1,92 @@
+"""Checks of texts in settings; each returns the value or raises ValueError saying why not."""
+
+import re
+from typing import Any
+
+IPC_PATH_BYTES_MAX = 107  # sun_path of Linux, less the closing zero
+NAME_CHARACTERS_MAX = 255
+CONDITION_CHARACTERS_MAX = 4_096
+_HOST = r"\[[0-9A-Fa-f:.]+(%\w+)?\]|[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?"
+_ENDPOINT = re.compile(rf"(tcp://)?(?P<host>{_HOST}|\*):(?P<port>[0-9]{{1,5}})", re.ASCII)
+
+
+def check_endpoint(text: str, *, any_host: bool = False) -> str:
+    """An address to connect to; with `any_host` also one to listen at, where `*` is any."""
+    if text.startswith("ipc://"):
+        path = text.removeprefix("ipc://")
+        if not path.startswith(("/", "@")) or "\0" in path:
+            raise ValueError(f"{text!r} needs an absolute path after ipc://")
+        if len(path.encode()) > IPC_PATH_BYTES_MAX:
+            raise ValueError(
+                f"the path of an ipc:// address has at most {IPC_PATH_BYTES_MAX} bytes"
+            )
+        return text
+    match = _ENDPOINT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not of the form host:port, tcp://host:port or ipc:///path")
+    if not 1 <= int(match["port"]) <= 65_535:
+        raise ValueError(f"port {match['port']} of {text!r} is not between 1 and 65535")
+    if match["host"] == "*" and not any_host:
+        raise ValueError(f"{text!r} names no host; * stands only where an aggregator binds")
+    return text
+
+
+def check_bind(text: str | None) -> str | None:
+    """An address to listen at, or None for the default one."""
+    return text if text is None else check_endpoint(text, any_host=True)
+
+
+def check_folder(text: str | None) -> str | None:
+    """An absolute path, or None for the default folder."""
+    if text is not None and (not text.startswith("/") or "\0" in text):
+        raise ValueError(f"{text!r} is not an absolute path")
+    return text
+
+
+def check_unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Values of which none stands twice."""
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise ValueError(f"{value!r} stands twice")
+    return values
+
+
+def check_name(text: str) -> str:
+    """A name that can stand on one line of a terminal."""
+    if not text.strip():
+        raise ValueError("the name is empty")
+    if not text.isprintable() or len(text) > NAME_CHARACTERS_MAX:
+        raise ValueError(f"a name has at most {NAME_CHARACTERS_MAX} printable characters")
+    return text
+
+
+def check_condition(text: str) -> str:
+    """Check that quotes and parentheses are balanced; the grammar itself is checked elsewhere."""
+    if not text.strip():
+        raise ValueError("the condition is empty")
+    if len(text) > CONDITION_CHARACTERS_MAX:
+        raise ValueError(f"a condition has at most {CONDITION_CHARACTERS_MAX} characters")
+    quote, quoted_at, opened, escaped = "", 0, [], False
+    for position, character in enumerate(text, 1):
+        if quote:
+            if character == quote and not escaped:
+                quote = ""
+            escaped = character == "\\" and not escaped
+        elif character in "'\"":
+            quote, quoted_at = character, position
+        elif character == "(":
+            opened.append(position)
+        elif character == ")" and not opened:
+            raise ValueError(f"the ) at character {position} of the condition closes nothing")
+        elif character == ")":
+            opened.pop()
+    if quote:
+        raise ValueError(f"the {quote} at character {quoted_at} of the condition is never closed")
+    if opened:
+        raise ValueError(f"the ( at character {opened[-1]} of the condition is never closed")
+    return text
+
+
+def with_scheme(endpoint: str) -> str:
+    """A checked endpoint as an address, so that `host:port` is `tcp://host:port`."""
+    return endpoint if "://" in endpoint else f"tcp://{endpoint}"

@@ -1,0 +1,127 @@
+"""Runs processes of RNTS as children: starts them, notes what they say, restarts what dies."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from rnts.process import SUPERVISED
+
+_BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)  # before each restart; the last one for all further ones
+_STEADY_S = 10.0  # a child that lived so long begins anew with the first back-off
+_STOP_S = 4.0  # for all children together, from SIGTERM to SIGKILL
+_NOTICES_MAX = 200
+_FATAL_CODES = (2, 3, 4)  # usage, configuration, address: a restart would not change them
+
+
+@dataclass
+class Child:
+    """One process that is to be there."""
+
+    name: str
+    arguments: list[str]
+    is_needed: bool = True  # False: it may end by itself
+    process: subprocess.Popen[str] | None = None
+    started_s: float = 0.0
+    restart_s: float = 0.0  # steady time at which it is due again
+    restarts: int = 0
+    last_words: deque[str] = field(default_factory=lambda: deque(maxlen=5))
+
+    @property
+    def pid(self) -> int:
+        """The process id, 0 while there is none."""
+        return self.process.pid if self.process else 0
+
+
+class Supervisor:
+    """Children in the order in which they are started; they are ended in the reverse one."""
+
+    def __init__(self, echo: bool) -> None:
+        self.children: list[Child] = []
+        self.notices: deque[str] = deque(maxlen=_NOTICES_MAX)
+        self.failed: Child | None = None  # a child that no restart can help
+        self._echo = echo
+        self._failures: dict[str, int] = {}
+
+    def start(self, name: str, arguments: list[str], is_needed: bool = True) -> None:
+        """Start `rnts ARGUMENTS…` as a child called `name`."""
+        child = Child(name, arguments, is_needed)
+        self.children.append(child)
+        self._spawn(child)
+
+    def _spawn(self, child: Child) -> None:
+        # A session of its own: Ctrl-C reaches the supervisor only, which ends them in order.
+        child.process = subprocess.Popen(
+            [sys.executable, "-m", "rnts", *child.arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            env={**os.environ, SUPERVISED: str(os.getpid())},
+        )
+        child.started_s = time.monotonic()
+        threading.Thread(target=self._listen, args=(child, child.process), daemon=True).start()
+
+    def _listen(self, child: Child, process: "subprocess.Popen[str]") -> None:
+        """Pass on what a child writes to stderr."""
+        assert process.stderr is not None
+        for line in process.stderr:
+            child.last_words.append(line.rstrip())
+            self.notices.append(line.rstrip())
+            if self._echo:
+                sys.stderr.write(line)
+
+    def say(self, notice: str) -> None:
+        """Note something, and print it where nothing else is on the screen."""
+        self.notices.append(notice)
+        if self._echo:
+            print(notice, file=sys.stderr)
+
+    def check(self) -> None:
+        """Notice what has died, and start again what is due."""
+        now = time.monotonic()
+        for child in self.children:
+            if child.process is None:
+                if child.restart_s and now >= child.restart_s:
+                    child.restarts += 1
+                    child.restart_s = 0.0
+                    self._spawn(child)
+            elif (code := child.process.poll()) is not None:
+                child.process = None
+                self._on_end(child, code, now)
+
+    def _on_end(self, child: Child, code: int, now: float) -> None:
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        if not child.is_needed and code == 0:
+            self.say(f"{child.name} has ended")
+        elif code in _FATAL_CODES:
+            self.failed = child
+            self.say(f"{child.name} cannot run ({how})")
+        else:
+            lived_s = now - child.started_s
+            failures = 0 if lived_s > _STEADY_S else self._failures.get(child.name, 0)
+            wait_s = _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)]
+            self._failures[child.name] = failures + 1
+            child.restart_s = now + wait_s
+            self.say(f"{child.name} died after {lived_s:.1f} s ({how}); restart in {wait_s} s")
+
+    def stop(self, *names: str) -> None:
+        """End the children of these names, or all, last started first; kill what does not go."""
+        deadline = time.monotonic() + _STOP_S
+        for child in reversed(self.children):
+            child.restart_s = 0.0
+            if child.process is None or (names and child.name not in names):
+                continue
+            child.process.terminate()
+            try:
+                child.process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+                self.say(f"{child.name} did not end by itself and was killed")
+            child.process = None

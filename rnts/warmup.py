@@ -1,0 +1,57 @@
+"""Compiles every kernel ahead of its use, so that no process has to do it on the road."""
+
+import pkgutil
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Step(NamedTuple):
+    """One kernel that is ready: its name, and whether its machine code was there already."""
+
+    kernel: str
+    from_cache: bool
+
+
+def import_kernels() -> int:
+    """Import all modules of `rnts.kernels`; returns how many entry points there are."""
+    import rnts.kernels
+    from rnts.kernels import _jit
+
+    for module in pkgutil.iter_modules(rnts.kernels.__path__):
+        import_module(f"rnts.kernels.{module.name}")
+    return _jit.entry_point_count()
+
+
+def compile_kernels() -> Iterator[Step]:
+    """Compile or load one kernel after the other; call `import_kernels` first."""
+    from rnts.kernels import _jit
+
+    for name, from_cache in _jit.compile_all():
+        yield Step(name.removeprefix("rnts.kernels."), from_cache)
+
+
+def cache_folder() -> Path | None:
+    """Where the machine code of these sources is kept; None where no folder can be written."""
+    from rnts.kernels import _jit
+
+    return _jit.CACHE_FOLDER
+
+
+def wanted_cache_folder() -> Path:
+    """The folder that was tried, for telling a person what to make writable."""
+    from rnts.kernels import _jit
+
+    return _jit.cache_root()
+
+
+def is_warm() -> bool:
+    """Whether each imported kernel has machine code of this Python there; compiles nothing."""
+    from rnts.kernels import _jit
+
+    folder = cache_folder()
+    tag = f".py{sys.version_info[0]}{sys.version_info[1]}{sys.abiflags}.nbi"
+    names = {path.name for path in folder.rglob(f"*{tag}")} if folder else set()
+    return len(names) >= _jit.entry_point_count()

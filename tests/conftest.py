@@ -1,0 +1,34 @@
+"""What all tests share: a private runtime folder, the size of a run, settings of hypothesis."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+NIGHTLY = os.environ.get("RNTS_TEST_SIZE") == "nightly"
+
+# No deadline: a shared machine is sometimes slow, and tests do not time.
+settings.register_profile("everyday", max_examples=50, deadline=None, derandomize=True)
+settings.register_profile("nightly", max_examples=1000, deadline=None)
+settings.load_profile("nightly" if NIGHTLY else "everyday")
+
+
+@pytest.fixture(autouse=True)
+def runtime_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A runtime folder of the test's own; its path is short, as paths of sockets have to be."""
+    shared_memory = Path("/dev/shm")
+    parent = shared_memory if os.access(shared_memory, os.W_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix="rnts-test-", dir=parent))
+    monkeypatch.setenv("RNTS_RUNTIME_DIR", str(folder))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def size() -> Callable[[int, int], int]:
+    """`size(everyday, nightly)` is the one of the two that this run asks for."""
+    return lambda everyday, nightly: nightly if NIGHTLY else everyday
