@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ import typer
 from rnts.errors import ConnectError, RntsError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from rnts.process import StopEvent
     from rnts.query import Client
     from rnts.supervisor import Supervisor
@@ -28,10 +29,14 @@ def run_live(
     children: dict[str, list[str]], stop: "StopEvent", duration_s: float | None, as_json: bool
 ) -> int:
     """Run `children` (name → arguments) until stopped or for `duration_s`; the exit code."""
+    from rich.console import Console
+
+    from rnts.commands._screen import is_live
     from rnts.query import Client
     from rnts.supervisor import Supervisor
 
-    has_screen = not as_json and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    console = Console()
+    has_screen = not as_json and is_live(console)
     supervisor = Supervisor(echo=not has_screen)
     deadline = None if duration_s is None else time.monotonic() + duration_s
     snapshot: dict[str, Any] | None = None
@@ -39,7 +44,7 @@ def run_live(
         for name, arguments in children.items():
             supervisor.start(name, arguments, is_needed=name != "demo")
         with Client() as client, ExitStack() as stack:
-            show = _screen(stack) if has_screen else _lines(as_json)
+            show = _screen(console, stack) if has_screen else _lines(as_json)
             while not stop.is_set() and supervisor.failed is None:
                 if deadline is not None and time.monotonic() >= deadline:
                     break
@@ -94,17 +99,16 @@ def _lines(as_json: bool) -> Any:
     return show
 
 
-def _screen(stack: ExitStack) -> Any:
+def _screen(console: "Console", stack: ExitStack) -> Any:
     """What draws the live screen."""
-    from rich.console import Console
     from rich.live import Live
 
-    from rnts.commands._screen import Screen
+    from rnts.commands._screen import Screen, no_autowrap
 
-    console = Console()
     screen = Screen(console, title=f"rnts up · {os.uname().nodename}")
     live = Live(console=console, screen=True, auto_refresh=False)
     stack.enter_context(live)
+    stack.enter_context(no_autowrap(console))
     started = time.monotonic()
 
     def show(snapshot: dict[str, Any] | None, supervisor: "Supervisor") -> None:

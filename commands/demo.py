@@ -1,10 +1,9 @@
 """`rnts demo`: a network of spiking neurons, each of which reports itself."""
 
 import json
-import signal
 import sys
 import time
-from types import FrameType
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,54 +14,52 @@ if TYPE_CHECKING:
 
 def demo(
     neurons: Annotated[int, typer.Option(help="How many, 10 to 1,000,000.")] = 1_000,
-    for_: Annotated[
-        str | None, typer.Option("--for", help="Stop by itself, as in 10s.", metavar="TIME")
+    duration: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="End by itself, such as after 10s.")
     ] = None,
     rate: Annotated[
-        int | None, typer.Option(help="Records a second; 40 a neuron, at most 200,000.")
+        int | None,
+        typer.Option(help="Records a second to aim at; else 40 a neuron, at most 200,000."),
     ] = None,
     fault: Annotated[
         str | None, typer.Option(help="Break a group: kill, storm, silence or slow.")
     ] = None,
     at: Annotated[
-        str | None, typer.Option(help="When, after the start; 10s.", metavar="TIME")
+        str | None, typer.Option(metavar="TIME", help="When the fault begins; else after 10s.")
     ] = None,
-    group: Annotated[str | None, typer.Option(help="Which group breaks; cortex-1.")] = None,
+    group: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which group breaks; else cortex-1.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed, the same network and spikes.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary at the end.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a summary at the end; docs/demo.md.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Read this file, none of the usual places.")
+    ] = None,
 ) -> None:
     """Run a population of spiking neurons that report themselves, and break it if asked to."""
-    from rnts.demo import Demo
     from rnts.durations import parse_duration_ns
+    from rnts.process import stop_event
+    from rnts.settings import load
 
-    duration_ns = None if for_ is None else parse_duration_ns(for_)
-    chosen = choose_fault(fault, at, group)
-    caught: list[int] = []
-    running: list[Demo] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        """End at the next burst; asked once more, at once."""
-        caught.append(number)
-        signal.signal(number, signal.SIG_DFL)
-        for one in running:
-            one.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
     started_s = time.monotonic()
+    stop = stop_event()
+    load(config).require_built("demo")
+    duration_ns = None if duration is None else parse_duration_ns(duration)
+    chosen = choose_fault(fault, at, group)
     tell(f"making {neurons:,} neurons; the first start compiles")
-    running.append(Demo(neurons, seed, rate, chosen))
-    if not caught:
-        running[0].announce()
-    tell(greeting(running[0].summary(), time.monotonic() - started_s))
-    if not caught:
-        running[0].run(duration_ns, lambda one: tell(progress(one.summary()), passing=True))
-    summary = running[0].summary()
+    from rnts.demo import Demo
+
+    population = Demo(neurons, seed, rate, chosen, stop.is_set)
+    population.announce()
+    tell(greeting(population.summary(), time.monotonic() - started_s))
+    population.run(duration_ns, lambda: tell(progress(population.summary()), passing=True))
+    summary = population.summary()
     tell(progress(summary))
     if as_json:
         typer.echo(json.dumps(summary))
-    if caught:
-        raise typer.Exit(128 + caught[0])
+    raise typer.Exit(stop.exit_code)
 
 
 def choose_fault(kind: str | None, at: str | None, group: str | None) -> "Fault | None":

@@ -37,10 +37,10 @@ def up(
     stop = stop_event()
     duration_s = parse_duration_ns(duration) / 1e9 if duration else None
     load(config, {"agent.host": host}).require_built("up")
-    from rnts.commands._compile import compile_with_bar
     from rnts.commands._live import run_live
+    from rnts.commands.warmup import compile_if_cold
 
-    compile_with_bar()
+    compile_if_cold()
     demo_arguments = ["demo", "--neurons", str(neurons)]
     demo_arguments += ["--fault", fault, "--at", at] if fault else []
     common = ["--config", str(config)] if config else []

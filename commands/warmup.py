@@ -30,6 +30,18 @@ def warmup(
         typer.echo(json.dumps({**report, "seconds": round(time.monotonic() - start, 3)}))
 
 
+def compile_if_cold() -> None:
+    """Compile behind a progress bar what is not compiled; this process stays free of Numba."""
+    import subprocess
+    import sys
+
+    from rnts.warmup import is_warm
+
+    if not is_warm():
+        # Without a cache folder it fails, and says so; then each process compiles its own.
+        subprocess.run([sys.executable, "-m", "rnts", "warmup"], check=False)
+
+
 def require_cache(as_json: bool) -> None:
     """Refuse where nothing could be kept: compiling would help no other process."""
     from rnts.errors import RntsError

@@ -27,20 +27,20 @@ _WIDTH_OF_ONE_LOAD = 56  # 64 less the 7 bits by which a value may miss the star
 
 
 @device
-def run_bytes_max(count):  # type: ignore[no-untyped-def]
+def run_bytes_max(count):
     """The most bytes that a run of `count` values takes."""
     return 8 * count + ((count + BLOCK_VALUES - 1) >> 6)
 
 
 @device
-def put_word(out, position, word):  # type: ignore[no-untyped-def]
+def put_word(out, position, word):
     """Write a little-endian word at a uint64 position; LLVM makes one store of the eight."""
     for i in range(8):
         out[position + np.uint64(i)] = np.uint8((word >> np.uint64(8 * i)) & np.uint64(0xFF))
 
 
 @device
-def get_word(data, position):  # type: ignore[no-untyped-def]
+def get_word(data, position):
     """Read a little-endian word at a uint64 position; LLVM makes one load of the eight."""
     word = np.uint64(0)
     for i in range(8):
@@ -49,7 +49,7 @@ def get_word(data, position):  # type: ignore[no-untyped-def]
 
 
 @device
-def _bit_length(word):  # type: ignore[no-untyped-def]
+def _bit_length(word):
     """How many bits `word` needs; 0 for 0."""
     length = 0
     for shift in (32, 16, 8, 4, 2, 1):
@@ -61,7 +61,7 @@ def _bit_length(word):  # type: ignore[no-untyped-def]
 
 
 @device
-def _pack_block(values, start, stop, width, out, position):  # type: ignore[no-untyped-def]
+def _pack_block(values, start, stop, width, out, position):
     """Write values[start:stop], `width` bits each."""
     at = np.uint64(position)
     bits = np.uint64(width)
@@ -85,7 +85,7 @@ def _pack_block(values, start, stop, width, out, position):  # type: ignore[no-u
 
 
 @kernel("int64(uint64[::1], uint8[::1], int64)")
-def pack_run(values, out, position):  # type: ignore[no-untyped-def]
+def pack_run(values, out, position):
     """Write `values` as a run; returns the position after it, or REFUSED where `out` is full."""
     for start in range(0, len(values), BLOCK_VALUES):
         stop = min(start + BLOCK_VALUES, len(values))
@@ -104,7 +104,7 @@ def pack_run(values, out, position):  # type: ignore[no-untyped-def]
 
 
 @device
-def _unpack_block(data, position, width, values, start, stop):  # type: ignore[no-untyped-def]
+def _unpack_block(data, position, width, values, start, stop):
     """Read values[start:stop], `width` bits each; up to SPARE_BYTES past the block are loaded."""
     at = np.uint64(position)
     bits = np.uint64(width)
@@ -126,7 +126,7 @@ def _unpack_block(data, position, width, values, start, stop):  # type: ignore[n
 
 
 @kernel("int64(uint8[::1], int64, int64, uint64[::1])")
-def unpack_run(data, position, end, values):  # type: ignore[no-untyped-def]
+def unpack_run(data, position, end, values):
     """Fill `values` from data[position:end]; returns the position after the run, or REFUSED.
 
     `data` must hold SPARE_BYTES after `end`, of whatever value.

@@ -1,12 +1,13 @@
 """Keys to rows by open addressing, with an epoch in each entry: a new epoch empties all at once.
 
 Guarantee: keys get the rows 0, 1, 2, … in the order in which they first come in an epoch, whatever
-the seed. Cost: about 4 ns a look-up while the table is in the cache; 16 bytes an entry, at most half
-of the entries in use.
+the seed. Cost: about 5 ns a look-up while the table is in the cache; 16 bytes an entry, at most
+half of the entries in use.
 
-table   int64[entries, 2], entries a power of two: the key | epoch << 24 | row. Entries of another
-        epoch are free. 39 bits of epoch last for seventeen years of a thousand frames a second.
-state   int64[STATE_WORDS], named below
+table   int64[entries, 2]: the key | epoch << 24 | row. Entries of another epoch are free. 39 bits
+        of epoch last for seventeen years of a thousand frames a second.
+state   int64[STATE_WORDS]: the epoch, how many keys it has, a random seed, and 64 less the bits of
+        a hash, which is how a part of the table is used: a small one stays in the cache
 keys    int64[rows]: the key of each row; its length is the limit of the dictionary
 """
 
@@ -26,14 +27,7 @@ _MIX_FIRST, _MIX_SECOND = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A8
 
 
 @device
-def next_epoch(state):  # type: ignore[no-untyped-def]
-    """Forget all keys."""
-    state[EPOCH] += 1
-    state[COUNT] = 0
-
-
-@device
-def _home(key, state):  # type: ignore[no-untyped-def]
+def _home(key, state):
     """The entry at which the search for `key` begins."""
     mixed = np.uint64(key ^ state[SEED])
     mixed = (mixed ^ (mixed >> _HALF)) * _MIX_FIRST
@@ -42,10 +36,10 @@ def _home(key, state):  # type: ignore[no-untyped-def]
 
 
 @device
-def row_of(table, state, keys, key):  # type: ignore[no-untyped-def]
+def row_of(table, state, keys, key):
     """The row of int64 `key`, a new one if it has none in this epoch; FULL if there is no more."""
     epoch = state[EPOCH]
-    last_entry = np.uint64(len(table) - 1)
+    last_entry = ~np.uint64(0) >> np.uint64(state[HASH_SHIFT])
     entry = _home(key, state)
     while table[entry, 1] >> ROW_BITS == epoch:
         if table[entry, 0] == key:
@@ -62,7 +56,7 @@ def row_of(table, state, keys, key):  # type: ignore[no-untyped-def]
 
 
 @kernel("int64(int64[:,::1], int64[::1], int64[::1], int64[::1], int64[::1])")
-def rows_of(table, state, keys, wanted, rows):  # type: ignore[no-untyped-def]
+def rows_of(table, state, keys, wanted, rows):
     """Fill `rows` with the row, or FULL, of each of `wanted`; returns how many keys there are."""
     for i in range(len(wanted)):
         rows[i] = row_of(table, state, keys, wanted[i])

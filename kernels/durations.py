@@ -11,7 +11,14 @@ scale 2 are bounds of scale 6). Weights are added as float32, exact up to 16,777
 """
 
 from rnts.kernels._jit import device, kernel
-from rnts.kernels.histogram import BUCKETS_PER_OCTAVE, EXPONENT_MIN, SCALE, ZERO, bucket_of
+from rnts.kernels.histogram import (
+    BUCKETS_PER_OCTAVE,
+    EXPONENT_MIN,
+    PER_CENT,
+    SCALE,
+    ZERO,
+    bucket_of,
+)
 
 COARSE_SCALE = 2
 BUCKETS = 128
@@ -51,7 +58,7 @@ def quantiles(buckets, percentiles, minimum, maximum, values):
     reached = 0.0 + buckets[coarse]
     bounded = 1
     for i in range(percentiles.size):
-        rank = percentiles[i] * total / 100.0
+        rank = percentiles[i] * total * PER_CENT
         while reached < rank and coarse < last:
             coarse += 1
             reached += buckets[coarse]

@@ -13,6 +13,7 @@ A row, in words of 64 bits:
     HEALTH        its state, as it last said; HEALTH_UNKNOWN until then
     HEALTH_TIME   timestamp of the newest record that named a state
     HEALTH_SINCE  timestamp of the record that began the state
+    REASON        digest of the newest reason given for it, 0 if there is none
     SAMPLED       timestamp of its newest sample
     SEEN          bit c: column c has a last value
     PLACES        a word for each pane: what slot it has there, and for which window
@@ -26,8 +27,8 @@ from rnts.kernels._jit import device, kernel
 PANES = 3
 COLUMNS = 16
 
-ID, GROUP, LATEST, LEFT, HEALTH, HEALTH_TIME, HEALTH_SINCE, SAMPLED, SEEN = range(9)
-PLACES = 9
+ID, GROUP, LATEST, LEFT, HEALTH, HEALTH_TIME, HEALTH_SINCE, REASON, SAMPLED, SEEN = range(10)
+PLACES = 10
 LAST = PLACES + PANES
 ROW_WORDS = LAST + COLUMNS
 
@@ -83,7 +84,8 @@ def add_row(neuron_id, neurons):
     if table[ROWS_VACANT] > 0:
         table[ROWS_VACANT] -= 1
         row = vacant[table[ROWS_VACANT]]
-        rows[row, :] = 0
+        for word in range(ROW_WORDS):
+            rows[row, word] = 0
     elif table[ROWS_USED] < rows.shape[0] - 1:
         table[ROWS_USED] += 1
         row = table[ROWS_USED]
@@ -105,16 +107,18 @@ def add_row(neuron_id, neurons):
 
 @device
 def set_health(row, state, time_ns, rows, population):
-    """Note what a neuron says of itself, unless it has said something newer."""
+    """Note what a neuron says of itself; returns False if it has said something newer."""
     if time_ns < rows[row, HEALTH_TIME]:
-        return
+        return False
+    rows[row, HEALTH_TIME] = time_ns
     before = rows[row, HEALTH]
     if state != before:
         population[rows[row, GROUP], before] -= 1
         population[rows[row, GROUP], state] += 1
         rows[row, HEALTH] = state
         rows[row, HEALTH_SINCE] = time_ns
-    rows[row, HEALTH_TIME] = time_ns
+        rows[row, REASON] = 0
+    return True
 
 
 @device

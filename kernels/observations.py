@@ -47,7 +47,7 @@ def observe(count, sources, owners, records, readings, rows, observed):
     than the neuron's newest adds to no counter (what it grew by is in the newer one) and changes
     no last value. Row 0 has no last values, and so its counters say nothing.
     """
-    _, times_ns, _, masks, values, floats, _ = records
+    _, times_ns, _, masks, values, floats, _, _ = records
     fields = values.shape[1]
     values, floats, rows = values.ravel(), floats.ravel(), rows.ravel()
     counters = _mask_of(readings, INCREASE)
@@ -70,7 +70,7 @@ def observe(count, sources, owners, records, readings, rows, observed):
             place = at(row, ROW_WORDS, LAST + c)
             value = _read(raw, floats[at(i, fields, c)], rows[place], readings[c])
             said = (says >> c) & 1
-            refused += said & np.int64(value != value)
+            refused += said & np.int64(np.isnan(value))
             observed[at(j, COLUMNS, c)] = value if said else np.nan
             if (keeps >> c) & 1:
                 rows[place] = raw

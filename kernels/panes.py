@@ -56,9 +56,11 @@ SUMMARY_TYPE = "Tuple((float64[:,::1], float64[:,::1], int64[:,::1]))"
 @device
 def _reset_moments(row, moments):
     """Make a row of moments that of nothing."""
-    moments[row, COUNT:MINIMUM] = 0.0
-    moments[row, MINIMUM:MAXIMUM] = np.inf
-    moments[row, MAXIMUM:] = -np.inf
+    for c in range(COLUMNS):
+        moments[row, COUNT + c] = 0.0
+        moments[row, SUM + c] = 0.0
+        moments[row, MINIMUM + c] = np.inf
+        moments[row, MAXIMUM + c] = -np.inf
 
 
 @device
@@ -74,7 +76,8 @@ def _take_slot(pane, row, rows, panes):
     slots[place, SLOT_RECORDS] = 0
     slots[place, SLOT_ERRORS] = 0
     _reset_moments(place, moments)
-    small[place, :] = 0
+    for bucket in range(durations.BUCKETS):
+        small[place, bucket] = 0
     if row != OVERFLOW_ROW:
         heads[pane, ACTIVE] += 1
         groups[pane * (groups.shape[0] // heads.shape[0]) + group, GROUP_ACTIVE] += 1
@@ -117,14 +120,14 @@ def add_moments(count, places, observed, weights, weighted, moments):
         first, weight = places[j], weights[j]
         for c in range(COLUMNS):
             value = observed[at(j, COLUMNS, c)]
-            present = value == value
+            present = not np.isnan(value)
             share = 1.0 + weighted[c] * (weight - 1.0)
             low = moments[at(first, MOMENTS, MINIMUM + c)]
             high = moments[at(first, MOMENTS, MAXIMUM + c)]
             moments[at(first, MOMENTS, COUNT + c)] += share if present else 0.0
             moments[at(first, MOMENTS, SUM + c)] += share * value if present else 0.0
-            moments[at(first, MOMENTS, MINIMUM + c)] = value if value < low else low
-            moments[at(first, MOMENTS, MAXIMUM + c)] = value if value > high else high
+            moments[at(first, MOMENTS, MINIMUM + c)] = min(low, value)
+            moments[at(first, MOMENTS, MAXIMUM + c)] = max(high, value)
 
 
 @device
@@ -136,7 +139,7 @@ def add_histograms(count, places, group_places, observed, weights, weighted, dur
         first = group_places[j] * COLUMNS
         for c in range(COLUMNS):
             value = observed[at(j, COLUMNS, c)]
-            if value == value:
+            if not np.isnan(value):
                 share = 1.0 + weighted[c] * (weights[j] - 1.0)
                 bucket = bucket_of(value)
                 buckets[at(first + c, BUCKETS, bucket)] += share
@@ -155,12 +158,14 @@ def open_pane(pane, window, panes):
     heads[pane, ACTIVE] = 0
     heads[pane, RECORDS] = 0
     for place in range(pane * groups_per_pane, (pane + 1) * groups_per_pane):
-        groups[place, :] = 0
+        groups[place, GROUP_ACTIVE] = 0
+        groups[place, GROUP_RECORDS] = 0
         for c in range(COLUMNS):
             if group_moments[place, COUNT + c] > 0.0:
                 low = bucket_of(group_moments[place, MINIMUM + c])
                 high = bucket_of(group_moments[place, MAXIMUM + c])
-                buckets[place * COLUMNS + c, low : high + 1] = 0.0
+                for bucket in range(low, high + 1):
+                    buckets[place * COLUMNS + c, bucket] = 0.0
         _reset_moments(place, group_moments)
 
 
@@ -196,7 +201,9 @@ def summarise(pane, panes, percentiles, merged, summary):
     moments, values, bounded = summary
     groups = groups_of_panes.shape[0] // heads.shape[0]
     first = pane * groups
-    moments[:groups, :] = group_moments[first : first + groups, :]
+    for g in range(groups):
+        for word in range(MOMENTS):
+            moments[g, word] = group_moments[first + g, word]
     _reset_moments(groups, moments)
     for c in range(COLUMNS):
         _summarise_groups(c, first, groups, panes, percentiles, merged, summary)
@@ -205,4 +212,5 @@ def summarise(pane, panes, percentiles, merged, summary):
             bounded[groups, c] = quantiles_within(
                 merged, percentiles, minimum, maximum, values[groups * COLUMNS + c]
             )
-            merged[bucket_of(minimum) : bucket_of(maximum) + 1] = 0.0
+            for bucket in range(bucket_of(minimum), bucket_of(maximum) + 1):
+                merged[bucket] = 0.0

@@ -213,7 +213,8 @@ def deliver(step, neuron, first, targets, delays, inbox):
     """Put the spike of one neuron into the inboxes of its targets; return how many they are."""
     unit = _INHIBITORY_UNIT if neuron % INHIBITORY_EVERY == INHIBITORY_EVERY - 1 else 1
     for synapse in range(first[neuron], first[neuron + 1]):
-        inbox[(step + delays[synapse]) & (SLOTS - 1), targets[synapse]] += unit
+        slot = (step + int(delays[synapse])) & (SLOTS - 1)
+        inbox[slot, targets[synapse]] += unit
     return first[neuron + 1] - first[neuron]
 
 

@@ -66,10 +66,12 @@ def _close_gap(cell, links):
     while links[probe, LATEST] != 0:
         home = _home_of_pair(links[probe, SOURCE], links[probe, PEER], cells)
         if ((probe - home) & (cells - 1)) >= ((probe - cell) & (cells - 1)):
-            links[cell, :] = links[probe, :]
+            for word in range(LINK_WORDS):
+                links[cell, word] = links[probe, word]
             cell = probe
         probe = (probe + 1) & (cells - 1)
-    links[cell, :] = 0
+    for word in range(LINK_WORDS):
+        links[cell, word] = 0
 
 
 @kernel(f"int64({TRAFFIC}, uint64)")

@@ -1,4 +1,4 @@
-"""What watching a machine's processes costs: CPU time of a pass, with 500 processes asleep or busy."""
+"""The CPU time of a pass over a machine's processes, with 500 of them asleep or busy."""
 
 import argparse
 import json

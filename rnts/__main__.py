@@ -15,7 +15,7 @@ from rnts.errors import RntsError
 from rnts.platform import require_supported
 
 # As `rnts --help` shows them. Module `rnts.commands.NAME` has a function of that name, or `app`.
-COMMANDS = ("demo", "status", "config", "doctor", "warmup")
+COMMANDS = ("up", "demo", "status", "agent", "aggregate", "config", "doctor", "warmup")
 
 
 def _print_version(asked: bool) -> None:

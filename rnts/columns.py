@@ -1,13 +1,12 @@
-"""Record columns of a frame: the arrays that the codec's kernels work in, and the order of calls."""
+"""Columns of records: the arrays in which the kernels of the codec work, and the order of calls."""
 
 import secrets
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnts.errors import FrameError
-from rnts.kernels import columns, decode, deltas, dictionary, encode
-from rnts.kernels.bitpack import SPARE_BYTES
+from rnts.frame_header import refused
+from rnts.kernels import columns, decode, deltas, dictionary, encode, unfold
 from rnts.model import FIELDS, KIND_MASK, LAYOUT, STEPS, Kind, Storage
 from rnts.records import RECORDS_MAX, Records
 
@@ -20,12 +19,11 @@ NEURONS_MAX = 65_536  # different neurons, and different shapes, that a decoder 
 _FIELDS_OF_SLOT_MAX = max(mask.bit_count() for mask in KIND_MASK.values())
 _GRIDDED = sum(field.mask for field in FIELDS if field.step)
 SLOT_BYTES_MAX = 8 * _FIELDS_OF_SLOT_MAX + (8 + 2) * _GRIDDED.bit_count() + 8 + 8 + 2 + 2 + 8
-_WIDTHS_AND_HEADERS = columns.COLUMNS * (16 + SLOTS_PER_FRAME_MAX // 64)
+_WIDTHS_AND_HEADERS = columns.COLUMNS * (16 + 3 * SLOTS_PER_FRAME_MAX // 64)
 COLUMNS_BYTES_MAX = SLOTS_PER_FRAME_MAX * SLOT_BYTES_MAX + _WIDTHS_AND_HEADERS
 
-# A row of `last` is three cache lines: room for the fields, and the mask of those that were seen.
-_LAST_WORDS = 24
-assert len(FIELDS) < _LAST_WORDS <= columns.FIELD_COLUMNS
+_LAST_WORDS = 24  # of a row of `last`, so that it is three cache lines
+assert len(FIELDS) <= _LAST_WORDS <= columns.FIELD_COLUMNS
 assert all(
     getattr(columns, f"STORAGE_{storage.name}") == storage and int(kind) < columns.KINDS
     for storage in Storage
@@ -75,12 +73,10 @@ class ColumnEncoder:
     def __init__(self) -> None:
         self._layout = np.array(LAYOUT, np.int64)
         self._scales = _scales()
-        entries = 2 * NEURONS_MAX
-        self._tables = np.zeros((columns.DICTIONARIES, entries, 2), np.int64)
+        self._tables = np.zeros((columns.DICTIONARIES, 2 * NEURONS_MAX, 2), np.int64)
         self._states = np.zeros((columns.DICTIONARIES, dictionary.STATE_WORDS), np.int64)
         self._states[:, dictionary.SEED] = secrets.randbits(62)
-        self._states[:, dictionary.HASH_SHIFT] = 64 - (entries.bit_length() - 1)
-        self._keys = np.zeros((columns.DICTIONARIES, NEURONS_MAX), np.int64)
+        self._keys = np.zeros((columns.KEY_LINES, NEURONS_MAX), np.int64)
         self._last = np.zeros((NEURONS_MAX, _LAST_WORDS), np.int64)
         self._work = np.zeros((columns.WORK_LINES, SLOTS_PER_FRAME_MAX), np.int64)
         self._streams = np.zeros((columns.STREAM_LINES, SLOTS_PER_FRAME_MAX), np.uint64)
@@ -95,16 +91,18 @@ class ColumnEncoder:
         SLOTS_PER_FRAME_MAX slots and for slots that hold no record.
         """
         if len(slots) > SLOTS_PER_FRAME_MAX:
-            raise ValueError(f"a frame takes {SLOTS_PER_FRAME_MAX} slots, and these are {len(slots)}")
+            raise ValueError(
+                f"a frame takes {SLOTS_PER_FRAME_MAX} slots, and these are {len(slots)}"
+            )
         if len(slots) == 0:
             return start, 0
-        self._begin_epoch()
+        self._begin_epoch(len(slots))
         control = self._control
         control[columns.RECORDS :] = 0
         control[columns.POSITION] = start
         last, work, streams, keys = self._last, self._work, self._streams, self._keys
         records = encode.index_records(
-            slots, self._tables, self._states, keys, last, work, streams, control
+            slots, self._tables, self._states, keys, work, streams, control
         )
         if records < 0:
             raise ValueError(_MISUSES[records])
@@ -115,10 +113,12 @@ class ColumnEncoder:
             raise ValueError(_MISUSES[fault])
         return int(control[columns.POSITION]), records
 
-    def _begin_epoch(self) -> None:
+    def _begin_epoch(self, neurons_max: int) -> None:
         """Forget all neurons and shapes, so that the next frame stands alone."""
-        self._states[:, dictionary.EPOCH] += 1
-        self._states[:, dictionary.COUNT] = 0
+        states = self._states
+        states[:, dictionary.EPOCH] += 1
+        states[:, dictionary.COUNT] = 0
+        states[:, dictionary.HASH_SHIFT] = 64 - (2 * neurons_max - 1).bit_length()
 
 
 class ColumnDecoder:
@@ -128,7 +128,7 @@ class ColumnDecoder:
         self.records = Records.allocate(text_bytes_max)
         self._layout = np.array(LAYOUT, np.int64)
         self._scales = _scales()
-        self._keys = np.zeros((columns.DICTIONARIES, NEURONS_MAX), np.int64)
+        self._keys = np.zeros((columns.KEY_LINES, NEURONS_MAX), np.int64)
         self._last = np.zeros((NEURONS_MAX, _LAST_WORDS), np.int64)
         self._work = np.zeros((columns.WORK_LINES, RECORDS_MAX), np.int64)
         self._streams = np.zeros((columns.STREAM_LINES, RECORDS_MAX), np.uint64)
@@ -147,18 +147,16 @@ class ColumnDecoder:
             count, start, end,
         )  # fmt: skip
         keys, last, work, streams = self._keys, self._last, self._work, self._streams
-        fault = decode.read_columns(data, keys, last, work, streams, self._directory, control)
+        fault = decode.read_columns(data, keys, work, streams, self._directory, control)
         if fault != 0:
             at = int(control[columns.POSITION]) or start
-            raise FrameError(REASONS[fault], at, data[:end].tobytes())
-        deltas.add_last(
-            self._layout, self._scales, last, work, streams, records.values, control
-        )
-        decode.fill_heads(
+            raise refused(REASONS[fault], at, data[:end].data)
+        deltas.add_last(self._layout, self._scales, last, work, streams, records.values, control)
+        unfold.fill_heads(
             keys, work, streams, control,
             records.ids, records.times_ns, records.kinds, records.masks,
         )  # fmt: skip
-        decode.fill_texts(data, streams, control, records.text_offsets, records.text)
-        decode.fill_exceptions(data, streams, records.values, control)
+        unfold.fill_texts(data, streams, control, records.text_offsets, records.text)
+        unfold.fill_exceptions(data, streams, records.values, control)
         records.count = count
         return records

@@ -88,8 +88,9 @@ class Fault:
 class Demo:
     """One network, ready to run; all memory is allocated here.
 
-    `rate` is the number of records a second to aim at; a storm may bring more. Raises UsageError
-    for sizes, seeds and rates that cannot be.
+    `rate` is the number of records a second to aim at; a storm may bring more. Once `is_stopping`
+    is true, `announce` and `run` return soon. Raises UsageError for sizes, seeds and rates that
+    cannot be.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Demo:
         seed: int = 1,
         rate: int | None = None,
         fault: Fault | None = None,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         if rate is not None and not 0 < rate <= RATE_MAX:
             raise UsageError(f"a rate is 1 to {RATE_MAX:,} records a second, not {rate:,}")
@@ -109,18 +111,14 @@ class Demo:
         self.elapsed_ns = 0
         self.lane = 0
         self._arrays = (tuple(self.network), tuple(self.reports))
-        self._stopping = False
+        self._is_stopping = is_stopping
         run_steps(0, 0, *self._arrays)  # compiles, so that the first step is as quick as any
-
-    def stop(self) -> None:
-        """Make `announce` and `run` return soon; for signal handlers."""
-        self._stopping = True
 
     def announce(self) -> None:
         """Tell the names, groups and roles of all neurons; ids are the hashes of the names."""
         for group, start, names in neuron_names(self.network):
             for begin in range(0, len(names), _NAMES_AT_ONCE):
-                if self._stopping:
+                if self._is_stopping():
                     return
                 some = names[begin : begin + _NAMES_AT_ONCE]
                 ids = np.array([rnts.name_to_id(name) for name in some], np.uint64)
@@ -130,25 +128,25 @@ class Demo:
     def run(
         self,
         duration_ns: int | None = None,
-        progress: Callable[["Demo"], None] = lambda demo: None,
+        progress: Callable[[], None] = lambda: None,
         clock: Callable[[], int] = time.monotonic_ns,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Step with the clock until `duration_ns` have passed or `stop` is called.
+        """Step with the clock until `duration_ns` have passed.
 
         `progress` is called about once a second. Call `announce` before: ids are 0 until then.
         """
         self.lane = jit.lane()
         start_ns = clock()
         pacer, told_ns = Pacer(start_ns, STEP_NS), 0
-        while not self._stopping:
+        while not self._is_stopping():
             now_ns = clock()
             self.elapsed_ns = now_ns - start_ns
             if duration_ns is not None and self.elapsed_ns >= duration_ns:
                 break
             if self.elapsed_ns - told_ns >= PROGRESS_NS:
                 told_ns = self.elapsed_ns
-                progress(self)
+                progress()
             self._prepare(pacer)
             steps = pacer.steps_due(now_ns)
             if steps == 0:

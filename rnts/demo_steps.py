@@ -49,11 +49,11 @@ from rnts.kernels.spiking import (
     stream_keys,
 )
 
-SPIKES_SHARE = 2 / 3  # of the records of a step; the sweep has the rest, and what is left over
+SPIKES_SHARE = 2 / 3  # of the records of a step, at most; the sweep has what is left over
 STORM_FACTOR = 10.0  # a storm may report this many times the records of a whole calm step
 LINKS_MAX = 4.0  # of one spike
 AVERAGE_GAIN = 0.02  # weight of the newest step in the running average of spikes a step
-CREDIT_STEPS_MAX = 16.0  # steps that the sweep may catch up on
+CREDIT_STEPS_MAX = 16.0  # steps that the sweep may save up for, or be in debt for
 FAREWELLS_MAX = 1_000  # of one step
 
 _SIGNATURE = (
@@ -69,9 +69,9 @@ _SAMPLING_STREAM = -16  # and downwards, one a step: away from the streams of th
 
 @device
 def plan(plans, row, spikes):
-    """Choose every how manieth spike is reported, and with how many links, for the next step."""
+    """Choose of how many spikes one is reported, and with how many links, for the next step."""
     average = plans[row, PLAN_AVERAGE]
-    average += AVERAGE_GAIN * (spikes - average)
+    average += (AVERAGE_GAIN if average > 0.0 else 1.0) * (spikes - average)
     plans[row, PLAN_AVERAGE] = average
     share = plans[row, PLAN_SHARE]
     plans[row, PLAN_STRIDE] = max(1.0, math.ceil(2.0 * average / share))
@@ -97,7 +97,7 @@ def report_spike(lane, step, neuron, group, network, reports):
     sent = deliver(step, neuron, first, targets, delays, network.inbox)
     now = jit.now_ns()
     if network.groups[group, GROUP_MODE] == MODE_SLOW:
-        while now - start < reports.pace[PACE_SPIN_NS]:
+        while 0 <= now - start < reports.pace[PACE_SPIN_NS]:  # below 0: the clock was set back
             now = jit.now_ns()
     report_sample(lane, neuron, now, max(0, now - start), row[PLAN_STRIDE], network, reports)
     report_links(lane, neuron, now, int(row[PLAN_LINKS]), network, reports)
@@ -106,8 +106,11 @@ def report_spike(lane, step, neuron, group, network, reports):
 
 @device
 def report_spikes(lane, count, network, reports):
-    """Deliver all spikes of a step; report each, or a random one of `stride` with that weight."""
-    step, group, storming = network.header[HEADER_STEP], 0, 0
+    """Deliver all spikes of a step; report each, or a random one of `stride` with that weight.
+
+    Returns the records that calm groups have used up; those of a storm come on top.
+    """
+    step, group, storming, spent = network.header[HEADER_STEP], 0, 0, 0
     keys = stream_keys(network.header[HEADER_SEED], _SAMPLING_STREAM - step)
     first, targets, delays = network.first, network.targets, network.delays
     for index in range(count):
@@ -115,33 +118,36 @@ def report_spikes(lane, count, network, reports):
         while neuron >= network.groups[group, GROUP_END]:
             group += 1
         row = reports.groups[group, GROUP_PLAN]
-        storming += row == STORM
+        before = reports.totals[TOTAL_RECORDS]
         stride = int(reports.plans[row, PLAN_STRIDE])
         if stride == 1 or draw(keys, neuron) % stride == 0:
             sent = report_spike(lane, step, neuron, group, network, reports)
         else:
             sent = deliver(step, neuron, first, targets, delays, network.inbox)
         reports.totals[TOTAL_INPUTS] += sent
+        storming += row == STORM
+        spent += reports.totals[TOTAL_RECORDS] - before if row == CALM else 0
     make_plans(count - storming, storming, reports.pace, reports.plans)
+    return spent
 
 
 @device
 def sweep(lane, spent, network, reports):
-    """Report the next living neurons in turn: a third of the records, and what spikes left over."""
+    """Report the next living neurons in turn, with the records that calm spikes have left over."""
     pace, totals = reports.pace, reports.totals
-    records, neurons = pace[PACE_RECORDS], network.first.size - 1
-    credit = pace[PACE_CREDIT] + max(records * (1.0 - SPIKES_SHARE), records - spent)
-    pace[PACE_CREDIT] = min(credit, records * CREDIT_STEPS_MAX)
+    neurons, limit = network.first.size - 1, pace[PACE_RECORDS] * CREDIT_STEPS_MAX + 1.0
+    credit = min(max(pace[PACE_CREDIT] + pace[PACE_RECORDS] - spent, -limit), limit)
     cursor, group = totals[TOTAL_CURSOR], 0
-    for _ in range(min(int(pace[PACE_CREDIT]), neurons)):
+    turns = min(max(int(credit), 0), neurons)
+    for _ in range(turns):
         if cursor == neurons:
             cursor, group = 0, 0
         while cursor >= network.groups[group, GROUP_END]:
             group += 1
         if network.groups[group, GROUP_MODE] != MODE_DEAD:
             report_sample(lane, cursor, jit.now_ns(), None, None, network, reports)
-        pace[PACE_CREDIT] -= 1.0
         cursor += 1
+    pace[PACE_CREDIT] = credit - turns
     totals[TOTAL_CURSOR] = cursor
 
 
@@ -169,9 +175,8 @@ def step_once(lane, network, reports):
         network.inbox,
         network.spikes,
     )
-    before = reports.totals[TOTAL_RECORDS]
-    report_spikes(lane, count, network, reports)
-    sweep(lane, reports.totals[TOTAL_RECORDS] - before, network, reports)
+    spent = report_spikes(lane, count, network, reports)
+    sweep(lane, spent, network, reports)
     say_farewell(lane, network, reports)
     network.header[HEADER_STEP] += 1
     return count

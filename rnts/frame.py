@@ -1,23 +1,12 @@
-"""Frames: what an agent sends and an aggregator opens, one self-contained run of bytes each.
+"""Frames: what an agent sends and an aggregator opens; each is one run of bytes that stands alone.
 
-A frame is a header of 64 bytes and a body of sections; `docs/wire.md` has the whole format.
-
-     0  magic        4s  b"RNTS"            24  incarnation   u64
-     4  version      u16                    32  sequence      u64
-     6  flags        u16                    40  watermark_ns  i64
-     8  header_bytes u16                    48  record_count  u32
-    10  reserved     u16                    52  raw_bytes     u32  of the body, opened
-    12  checksum     u32                    56  body_bytes    u32  as it travels
-    16  agent_id     u64                    60  reserved      u32
-
-Everything is little-endian. The checksum is the CRC-32 of the frame with these four bytes at 0.
+A frame is a header (`rnts/frame_header.py`) and a body of sections: records as columns, the table
+of their sources, opaque bytes. A section is one byte `type`, four bytes of length, and its bytes.
+`docs/wire.md` has the whole format.
 """
 
 import struct
-import zlib
 from dataclasses import dataclass
-from enum import IntEnum, IntFlag
-from typing import NamedTuple
 
 import lz4.block
 import numpy as np
@@ -25,15 +14,26 @@ from numpy.typing import NDArray
 
 from rnts.accounting import SOURCE_COLUMNS
 from rnts.columns import COLUMNS_BYTES_MAX, SLOTS_PER_FRAME_MAX, ColumnDecoder, ColumnEncoder
-from rnts.errors import FrameError
+from rnts.frame_header import (
+    FRAME_BYTES_MAX,
+    HEADER_BYTES,
+    KEYFRAME,
+    LZ4,
+    RAW_BYTES_MAX,
+    VERSION,
+    Bytes,
+    FrameHeader,
+    frame_header,
+    refused,
+    seal,
+)
 from rnts.kernels.bitpack import SPARE_BYTES
 from rnts.kernels.varint import VARINT_BYTES_MAX, get_integers, put_integers
-from rnts.records import RECORDS_MAX, Records
+from rnts.records import Records
 
 __all__ = [
     "FRAME_BYTES_MAX",
     "META_BYTES_MAX",
-    "RAW_BYTES_MAX",
     "SLOTS_PER_FRAME_MAX",
     "SOURCES_PER_FRAME_MAX",
     "Frame",
@@ -43,77 +43,26 @@ __all__ = [
     "frame_header",
 ]
 
-MAGIC = b"RNTS"
-VERSION = 1
-FRAME_BYTES_MAX = 4 << 20
-RAW_BYTES_MAX = 16 << 20
 META_BYTES_MAX = 64 << 10
 SOURCES_PER_FRAME_MAX = 1_024
 
-_HEADER = struct.Struct("<4sHHHHIQQQqIIII")
-_CHECKSUM = struct.Struct("<I")
-_CHECKSUM_AT = 12
+# Sections; a reader skips those below 128 that it does not know.
+_RECORDS, _SOURCES, _META, _CRITICAL = 1, 2, 3, 128
 _SECTION = struct.Struct("<BI")
-_TABLE = struct.Struct("<HH")  # rows and columns of the sources, in front of their varints
-HEADER_BYTES = _HEADER.size
+_TABLE = struct.Struct("<HH")  # rows and columns of the sources, before their varints
+_SAVING_MIN = 0.03  # lz4 takes time at both ends: what it hardly makes smaller goes without it
 
-# lz4 costs time at both ends; a frame that it makes hardly smaller travels without it.
-_SAVING_MIN = 0.03
-_LZ4_RATIO_MAX = 255  # bytes that one byte of lz4 can stand for
-
-# The worst that an encoder can be given fits: it never has to refuse what its limits allow.
-_SECTIONS_BYTES_MAX = (
-    COLUMNS_BYTES_MAX
-    + SOURCES_PER_FRAME_MAX * len(SOURCE_COLUMNS) * VARINT_BYTES_MAX
-    + META_BYTES_MAX
-    + 3 * _SECTION.size
-    + _TABLE.size
-)
+# The worst that `encode` can be given fits, so it never has to refuse what its limits allow.
+_SOURCES_BYTES_MAX = SOURCES_PER_FRAME_MAX * len(SOURCE_COLUMNS) * VARINT_BYTES_MAX + _TABLE.size
+_SECTIONS_BYTES_MAX = COLUMNS_BYTES_MAX + _SOURCES_BYTES_MAX + META_BYTES_MAX + 3 * _SECTION.size
 assert HEADER_BYTES + _SECTIONS_BYTES_MAX <= FRAME_BYTES_MAX
 
 
-class Flags(IntFlag):
-    """What a reader must know to open a frame; it may ignore unknown flags from 256 on."""
-
-    KEYFRAME = 1  # stands alone: needs nothing of the frames before
-    LZ4 = 2  # the body is one block of lz4
-
-
-_FLAGS_KNOWN = int(Flags.KEYFRAME | Flags.LZ4)
-_FLAGS_CRITICAL = 0xFF
-
-
-class Section(IntEnum):
-    """The parts of a body; a reader may skip unknown ones below 128."""
-
-    RECORDS = 1
-    SOURCES = 2
-    META = 3
-
-
-_SECTION_CRITICAL = 128
-
-
-class FrameHeader(NamedTuple):
-    """What a frame says of itself before its body is opened."""
-
-    version: int
-    flags: int
-    header_bytes: int
-    agent_id: int
-    incarnation: int
-    sequence: int
-    watermark_ns: int
-    record_count: int
-    raw_bytes: int
-    body_bytes: int
-
-
-@dataclass
+@dataclass(slots=True)
 class Frame:
     """An opened frame; `records` belong to the decoder and are overwritten by its next frame.
 
-    sources: int64[sources, len(SOURCE_COLUMNS)], see `rnts.accounting`.
+    sources: int64[sources, len(SOURCE_COLUMNS)], see `rnts/accounting.py`.
     meta:    opaque bytes, JSON by convention.
     """
 
@@ -128,57 +77,18 @@ class Frame:
     meta: bytes
 
 
-def frame_header(data: bytes | memoryview) -> FrameHeader:
-    """Check a frame from outside (lengths, checksum, flags, limits) and read its header.
-
-    Raises FrameError: "length", "magic", "version", "checksum", "flags", "count" or "lz4".
-    """
-    size = len(data)
-    if size < HEADER_BYTES:
-        raise FrameError("length", size, data)
-    values = _HEADER.unpack_from(data)
-    magic, version, flags, header_bytes, _, checksum = values[:6]
-    header = FrameHeader(version, flags, header_bytes, *values[6:13])
-    if magic != MAGIC:
-        raise FrameError("magic", 0, data)
-    if version != VERSION:
-        raise FrameError("version", 4, data)
-    if header_bytes < HEADER_BYTES or size != header_bytes + header.body_bytes:
-        raise FrameError("length", 8, data)
-    if size > FRAME_BYTES_MAX or header.raw_bytes > RAW_BYTES_MAX:
-        raise FrameError("length", 52, data)
-    if checksum != _checksum(memoryview(data)):
-        raise FrameError("checksum", _CHECKSUM_AT, data)
-    if flags & _FLAGS_CRITICAL & ~_FLAGS_KNOWN or not flags & Flags.KEYFRAME:
-        raise FrameError("flags", 6, data)
-    if header.record_count > RECORDS_MAX:
-        raise FrameError("count", 48, data)
-    if not flags & Flags.LZ4 and header.raw_bytes != header.body_bytes:
-        raise FrameError("length", 52, data)
-    if header.raw_bytes > header.body_bytes * _LZ4_RATIO_MAX:
-        raise FrameError("lz4", 52, data)
-    return header
-
-
-def _checksum(frame: memoryview) -> int:
-    """CRC-32 of a frame as if its checksum were 0."""
-    crc = zlib.crc32(frame[:_CHECKSUM_AT])
-    crc = zlib.crc32(bytes(_CHECKSUM.size), crc)
-    return zlib.crc32(frame[_CHECKSUM_AT + _CHECKSUM.size :], crc)
-
-
 class FrameEncoder:
-    """Makes the frames of one agent; holds all the memory that it will need (12 MiB when busy)."""
+    """Makes the frames of one agent; all the memory that it will use is taken at construction."""
 
     def __init__(self, agent_id: int, incarnation: int, compression: str = "lz4") -> None:
         if compression not in ("lz4", "none"):
-            raise ValueError(f"compression is lz4 or none, not {compression!r}")
+            raise ValueError(f"compression is lz4 or none, and not {compression!r}")
         self._agent_id = agent_id
         self._incarnation = incarnation
         self._compresses = compression == "lz4"
         self._columns = ColumnEncoder()
-        self._out = np.zeros(FRAME_BYTES_MAX, np.uint8)
-        self._view = memoryview(self._out)
+        self._out = np.zeros(_SECTIONS_BYTES_MAX, np.uint8)
+        self._view = self._out.data
 
     def encode(
         self,
@@ -192,128 +102,129 @@ class FrameEncoder:
         """One frame of the records in `slots`, int64[k, 16], in their order; k may be 0.
 
         sources: int64[s, len(SOURCE_COLUMNS)]. Raises ValueError beyond SLOTS_PER_FRAME_MAX,
-        SOURCES_PER_FRAME_MAX or META_BYTES_MAX and for slots that hold no record; whatever is
-        within them fits.
+        SOURCES_PER_FRAME_MAX or META_BYTES_MAX, and for slots that hold no record; whatever keeps
+        to these fits.
         """
-        end, count = HEADER_BYTES, 0
-        if len(slots):
-            end, count = self._columns.encode(slots, self._out, HEADER_BYTES + _SECTION.size)
-            size = end - HEADER_BYTES - _SECTION.size
-            _SECTION.pack_into(self._view, HEADER_BYTES, Section.RECORDS, size)
-        if len(sources):
+        end, count = 0, 0
+        if len(slots) > 0:
+            end, count = self._columns.encode(slots, self._out, _SECTION.size)
+            _SECTION.pack_into(self._view, 0, _RECORDS, end - _SECTION.size)
+        if len(sources) > 0:
             end = self._put_sources(sources, end)
         if meta:
             end = self._put_meta(meta, end)
-        return self._seal(end, sequence, watermark_ns, count)
+        body, flags = self._compress(self._view[:end])
+        header = FrameHeader(
+            VERSION, KEYFRAME | flags, HEADER_BYTES, self._agent_id, self._incarnation,
+            sequence, watermark_ns, count, end, len(body),
+        )  # fmt: skip
+        return seal(header, body)
 
     def _put_sources(self, sources: NDArray[np.int64], position: int) -> int:
         """Write the section of sources; returns the position after it."""
         rows, width = sources.shape
         if rows > SOURCES_PER_FRAME_MAX or width != len(SOURCE_COLUMNS):
-            raise ValueError(f"a frame takes {SOURCES_PER_FRAME_MAX} x {len(SOURCE_COLUMNS)} sources"
-                             f", and these are {rows} x {width}")
+            raise ValueError(
+                f"sources have at most {SOURCES_PER_FRAME_MAX} rows of {len(SOURCE_COLUMNS)}"
+                f" columns, and these {rows} of {width}"
+            )
         start = position + _SECTION.size
         _TABLE.pack_into(self._view, start, rows, width)
-        flat = np.ascontiguousarray(sources, np.int64).reshape(-1)
-        end: int = put_integers(flat, self._out, start + _TABLE.size)
-        _SECTION.pack_into(self._view, position, Section.SOURCES, end - start)
+        numbers = np.ascontiguousarray(sources, np.int64).reshape(-1)
+        end: int = put_integers(numbers, self._out, start + _TABLE.size)
+        assert end > 0, "the buffer has room for the worst case"
+        _SECTION.pack_into(self._view, position, _SOURCES, end - start)
         return end
 
     def _put_meta(self, meta: bytes, position: int) -> int:
         """Write the section of opaque bytes; returns the position after it."""
         if len(meta) > META_BYTES_MAX:
-            raise ValueError(f"a frame takes {META_BYTES_MAX} bytes of meta, not {len(meta)}")
+            raise ValueError(f"meta has at most {META_BYTES_MAX} bytes, and this {len(meta)}")
         start = position + _SECTION.size
-        _SECTION.pack_into(self._view, position, Section.META, len(meta))
-        self._view[start : start + len(meta)] = meta
-        return start + len(meta)
+        end = start + len(meta)
+        _SECTION.pack_into(self._view, position, _META, len(meta))
+        self._view[start:end] = meta
+        return end
 
-    def _seal(self, end: int, sequence: int, watermark_ns: int, count: int) -> bytes:
-        """Compress the body where that pays, and put the header in front."""
-        body: bytes | memoryview = self._view[HEADER_BYTES:end]
-        raw_bytes, flags = len(body), Flags.KEYFRAME
-        if self._compresses and raw_bytes:
-            packed = lz4.block.compress(body, store_size=False)
-            if len(packed) <= (1 - _SAVING_MIN) * raw_bytes:
-                body, flags = packed, flags | Flags.LZ4
-        header = bytearray(
-            _HEADER.pack(
-                MAGIC, VERSION, flags, HEADER_BYTES, 0, 0, self._agent_id, self._incarnation,
-                sequence, watermark_ns, count, raw_bytes, len(body), 0,
-            )  # fmt: skip
-        )
-        _CHECKSUM.pack_into(header, _CHECKSUM_AT, zlib.crc32(body, zlib.crc32(header)))
-        return b"".join((header, body))
+    def _compress(self, body: memoryview) -> tuple[Bytes, int]:
+        """The body as it is to travel, and the flag that says so."""
+        if self._compresses and len(body) > 0:
+            packed: bytes = lz4.block.compress(body, store_size=False)
+            if len(packed) <= (1 - _SAVING_MIN) * len(body):
+                return packed, LZ4
+        return body, 0
 
 
 class FrameDecoder:
-    """Opens frames; a frame that it refuses leaves nothing behind."""
+    """Opens frames; one that it refuses leaves nothing behind."""
 
     def __init__(self) -> None:
         self._columns = ColumnDecoder(RAW_BYTES_MAX)
         self._data = np.zeros(RAW_BYTES_MAX + SPARE_BYTES, np.uint8)
-        self._view = memoryview(self._data)
+        self._view = self._data.data
 
-    def decode(self, data: bytes | memoryview, header: FrameHeader | None = None) -> Frame:
-        """Open a frame; `header` is what `frame_header(data)` gave, where that was called before.
+    def decode(self, data: Bytes, header: FrameHeader | None = None) -> Frame:
+        """Open a frame; `header` is what `frame_header(data)` said, for who called it before.
 
-        Raises FrameError. Its offset counts in the opened body once that has been decompressed.
+        Raises FrameError. From reason "section" on, its offset counts in the opened body.
         """
         if header is None:
             header = frame_header(data)
-        self._open_body(data, header)
-        raw = self._view[: header.raw_bytes]
-        spans = self._find_sections(raw)
-        start, end = spans.get(Section.RECORDS, (0, 0))
-        sources = self._read_sources(raw, *spans.get(Section.SOURCES, (0, 0)))
-        meta_start, meta_end = spans.get(Section.META, (0, 0))
+        body = self._open_body(data, header)
+        spans = _find_sections(body)
+        sources = self._read_sources(body, *spans.get(_SOURCES, (0, 0)))
+        meta_start, meta_end = spans.get(_META, (0, 0))
         if meta_end - meta_start > META_BYTES_MAX:
-            raise FrameError("meta", meta_start, raw)
+            raise refused("meta", meta_start, body)
+        start, end = spans.get(_RECORDS, (0, 0))
         records = self._columns.decode(self._data, start, end, header.record_count)
         return Frame(
             header.version, header.flags, header.agent_id, header.incarnation, header.sequence,
-            header.watermark_ns, records, sources, bytes(raw[meta_start:meta_end]),
+            header.watermark_ns, records, sources, bytes(body[meta_start:meta_end]),
         )  # fmt: skip
 
-    def _open_body(self, data: bytes | memoryview, header: FrameHeader) -> None:
-        """Copy the body, decompressed, to where kernels may read a little too far."""
-        body: bytes | memoryview = memoryview(data)[header.header_bytes :]
-        if header.flags & Flags.LZ4:
+    def _open_body(self, data: Bytes, header: FrameHeader) -> memoryview:
+        """Decompress the body to where kernels may look a little past its end."""
+        body: Bytes = memoryview(data)[header.header_bytes :]
+        if header.flags & LZ4:
             try:
                 body = lz4.block.decompress(body, uncompressed_size=header.raw_bytes)
             except lz4.block.LZ4BlockError:
-                raise FrameError("lz4", header.header_bytes, data) from None
+                raise refused("lz4", header.header_bytes, data) from None
             if len(body) != header.raw_bytes:
-                raise FrameError("lz4", header.header_bytes, data)
-        self._view[: header.raw_bytes] = body
+                raise refused("lz4", header.header_bytes, data)
+        view = self._view[: header.raw_bytes]
+        view[:] = body
+        return view
 
-    def _find_sections(self, raw: memoryview) -> dict[int, tuple[int, int]]:
-        """Where each known section starts and ends."""
-        spans: dict[int, tuple[int, int]] = {}
-        position = 0
-        while position < len(raw):
-            start = position + _SECTION.size
-            if start > len(raw):
-                raise FrameError("section", position, raw)
-            section, size = _SECTION.unpack_from(raw, position)
-            if size > len(raw) - start or section >= _SECTION_CRITICAL or section in spans:
-                raise FrameError("section", position, raw)
-            spans[section] = (start, start + size)
-            position = start + size
-        return spans
-
-    def _read_sources(self, raw: memoryview, start: int, end: int) -> NDArray[np.int64]:
+    def _read_sources(self, body: memoryview, start: int, end: int) -> NDArray[np.int64]:
         """The table of sources, which must fill its section."""
-        width = len(SOURCE_COLUMNS)
+        rows, width = 0, len(SOURCE_COLUMNS)
         if start == end:
-            return np.zeros((0, width), np.int64)
+            return np.zeros((rows, width), np.int64)
         if end - start < _TABLE.size:
-            raise FrameError("sources", start, raw)
-        rows, columns = _TABLE.unpack_from(raw, start)
+            raise refused("sources", start, body)
+        rows, columns = _TABLE.unpack_from(body, start)
         start += _TABLE.size
         if rows > SOURCES_PER_FRAME_MAX or columns != width or rows * width > end - start:
-            raise FrameError("sources", start, raw)
+            raise refused("sources", start, body)
         sources = np.zeros((rows, width), np.int64)
         if get_integers(self._data, start, end, sources.reshape(-1)) != end:
-            raise FrameError("sources", start, raw)
+            raise refused("sources", start, body)
         return sources
+
+
+def _find_sections(body: memoryview) -> dict[int, tuple[int, int]]:
+    """Where each section starts and ends; what is unknown and not critical may be there, too."""
+    spans: dict[int, tuple[int, int]] = {}
+    position, size = 0, len(body)
+    while position < size:
+        start = position + _SECTION.size
+        if start > size:
+            raise refused("section", position, body)
+        section, section_bytes = _SECTION.unpack_from(body, position)
+        if section_bytes > size - start or section >= _CRITICAL or section in spans:
+            raise refused("section", position, body)
+        position = start + section_bytes
+        spans[section] = (start, position)
+    return spans

@@ -15,26 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rnts.events import Activated, Deactivated
+from rnts.host_clock import CpuClock, is_live, no_clock
 from rnts.host_connections import SWEEP_SHARE, Connections
 from rnts.host_gpu import GpuUsage
 from rnts.host_identity import Identity, Machine
 from rnts.host_limits import Limits
 from rnts.host_metrics import Metrics
 from rnts.host_proc import ProcReader, Unreadable
-from rnts.host_process import IDLE_BEATS, CpuClock, Process
+from rnts.host_process import IDLE_BEATS, Process
 from rnts.producer import Producer
 
 INTERVAL_S = 0.25
 LOAD_MAX = 0.10  # of a core: where passes cost more, beats are left out
-_FOREIGN_CLOCK_ID = 2  # CPUCLOCK_SCHED of include/linux/posix-timers.h: all threads of a process
-
-
-def process_cpu_ns(pid: int) -> int:
-    """CPU time of a process and all of its threads in ns; raises OSError where there is none.
-
-    The clock of a running thread is as old as its last tick or switch, up to 10 ms.
-    """
-    return time.clock_gettime_ns((~pid << 3) | _FOREIGN_CLOCK_ID)
 
 
 @dataclass
@@ -68,7 +60,7 @@ class HostSource:
         proc: Path = Path("/proc"),
         groups: Path = Path("/sys/fs/cgroup"),
         clock: Callable[[], int] = time.monotonic_ns,
-        cpu_clock: CpuClock | None = process_cpu_ns,
+        cpu_clock: CpuClock = time.clock_gettime_ns,
         reader: ProcReader | None = None,
         gpu: GpuUsage | None = None,
     ) -> None:
@@ -82,11 +74,12 @@ class HostSource:
         self._interval_ns = round(interval_s * 1e9)
         self._clock = clock
         self._reader = reader or ProcReader(proc)
-        is_live = _is_live(self._reader)
-        self._cpu_clock = cpu_clock if is_live or cpu_clock is not process_cpu_ns else None
+        live = is_live(self._reader)
+        is_real = cpu_clock is time.clock_gettime_ns
+        self._cpu_clock = no_clock if is_real and not live else cpu_clock
         self._machine = Machine(self._reader)
         self._host = os.uname().nodename
-        self._connections = Connections(self._reader, Limits(self._reader, groups), is_live)
+        self._connections = Connections(self._reader, Limits(self._reader, groups), live)
         self._gpu = gpu or GpuUsage()
         self._gpu_usage: dict[int, float] = {}
         self._processes: dict[int, Process] = {}
@@ -208,9 +201,10 @@ class HostSource:
 
     def _sum_up(self, done: HostReport, cost_ns: int) -> None:
         connections, total = self._connections, self._total
+        withheld = sum(process.is_withheld for process in self._processes.values())
         for report in (done, total):
             report.processes = len(self._processes)
-            report.withheld = sum(process.is_withheld for process in self._processes.values())
+            report.withheld = withheld
             report.hidden = connections.hidden
             report.links = connections.links
             report.sweeps = connections.sweeps
@@ -221,14 +215,6 @@ class HostSource:
         total.started += done.started
         total.exited += done.exited
         total.skipped.update(done.skipped)
-
-
-def _is_live(reader: ProcReader) -> bool:
-    """Whether this `/proc` shows our own process numbers, and the clocks go by them."""
-    try:
-        return int(reader.link("self")) == os.getpid() and process_cpu_ns(os.getpid()) > 0
-    except (Unreadable, OSError, ValueError):
-        return False
 
 
 def _end_reason(process: Process) -> str:

@@ -20,7 +20,7 @@ from rnts.host_sockets import Socket, Sockets, Traffic, tcp_text, unix_text
 SWEEP_SHARE = 0.02  # of a core, which a sweep may use; a step more at most
 SWEEP_NS = 2_000_000_000  # from the start of one sweep to the start of the next, at least
 DESCRIPTORS_A_STEP = 256
-_LIMIT_NEAR = 0.9  # of the files that a process may open: from there on the limit is read anew
+SCANS_BETWEEN_SETTLING = 8  # a process seldom changes its limits or its network namespace
 
 Processes = Mapping[int, Process]
 Pair = tuple[Process, Process]
@@ -116,7 +116,7 @@ class Connections:
         namespace = self._namespace(self._home)
         for process in list(processes.values()):
             # A process that has not run has neither opened nor closed a file.
-            if process.scanned_cpu_ns != process.last.cpu_ns or self._home != "self":
+            if process.scanned_cpu_ns != process.last.cpu_ns or not process.has_clock:
                 yield from self._scan(process, namespace)
         seen = _Seen()
         for table in self._tables:
@@ -148,14 +148,15 @@ class Connections:
                     inodes.add(target)
                 if (index + 1) % DESCRIPTORS_A_STEP == 0:
                     yield
-            signs, count = process.signs, len(names)
-            if signs.descriptors_max is None or count >= signs.descriptors_max * _LIMIT_NEAR:
+            process.signs.descriptors = len(names)
+            if process.scans % SCANS_BETWEEN_SETTLING == 0:
+                signs = process.signs
                 signs.descriptors_max = self._limits.descriptors(process.pid)
-            signs.descriptors = count
-            signs.memory_limit_bytes = self._limits.memory_bytes(process.pid)
-            # The tables show this network namespace only; of another one nothing is known.
-            is_ours = self._namespace(str(process.pid)) == namespace
-            process.sockets = frozenset(inodes) if is_ours else None
+                signs.memory_limit_bytes = self._limits.memory_bytes(process.pid)
+                process.is_elsewhere = self._namespace(str(process.pid)) != namespace
+            process.scans += 1
+            # The tables show one network namespace; of the sockets of another nothing is known.
+            process.sockets = None if process.is_elsewhere else frozenset(inodes)
         except Unreadable:
             process.sockets = None  # counted as hidden, unless it is gone by then
         yield

@@ -84,8 +84,10 @@ class GpuUsage:
                 usage[process.pid] = 0.0
             samples = library.nvmlDeviceGetProcessUtilization(device, self._seen_us[index])
         except library.NVMLError as error:
-            # Nobody used it since the last call; or it cannot tell, and then nothing is known.
-            return usage if error.value == library.NVML_ERROR_NOT_FOUND else {}
+            # Nobody used it since the last call, which pynvml may call an error "success"; or it
+            # cannot tell, and then nothing is known.
+            nobody = (library.NVML_SUCCESS, library.NVML_ERROR_NOT_FOUND)
+            return usage if error.value in nobody else {}
         newest: dict[int, int] = {}
         for sample in samples:
             if sample.timeStamp > newest.get(sample.pid, 0):

@@ -28,6 +28,7 @@ _REASON_OF = {
     PermissionError: "forbidden",
 }
 _KERNEL_THREAD_FLAG = 0x00200000  # PF_KTHREAD of include/linux/sched.h
+_IO_NAMES = b"rchar:wchar:syscr:syscw:"
 # A kernel worker shows behind its name what it works at, which changes by the millisecond.
 _WORKER = re.compile(rb"(kworker/[^-+]*:[^-+]*)[-+].*")
 _EXIT_CODE = 49  # counted like the fields below, from the state on
@@ -167,16 +168,16 @@ def parse_stat(raw: bytes) -> Stat:
             raise ValueError(state)
         comm, is_kernel = raw[start:end], bool(int(fields[6]) & _KERNEL_THREAD_FLAG)
         return Stat(
-            comm=_WORKER.sub(rb"\1", comm) if is_kernel else comm,
-            state=state,
-            is_kernel=is_kernel,
-            minor_faults=int(fields[7]),
-            major_faults=int(fields[9]),
-            cpu_ticks=int(fields[11]) + int(fields[12]),
-            threads=int(fields[17]),
-            start_ticks=int(fields[19]),
-            resident_pages=max(0, int(fields[21])),
-            wait_status=_wait_status(raw[end + 2 :]) if state == "Z" else 0,
+            _WORKER.sub(rb"\1", comm) if is_kernel else comm,
+            state,
+            is_kernel,
+            int(fields[7]),
+            int(fields[9]),
+            int(fields[11]) + int(fields[12]),
+            int(fields[17]),
+            int(fields[19]),
+            int(fields[21]),
+            _wait_status(raw[end + 2 :]) if state == "Z" else 0,
         )
     except (ValueError, IndexError):
         raise Unreadable("malformed", "stat") from None
@@ -206,13 +207,13 @@ class InputOutput(NamedTuple):
 
 
 def parse_io(raw: bytes) -> InputOutput:
-    """The four counters that every process has; those of the disk follow and are left."""
-    words = raw.split()
-    if words[:8:2] != [b"rchar:", b"wchar:", b"syscr:", b"syscw:"]:
-        raise Unreadable("malformed", "io")
+    """The first four counters; those of the disk follow and are left."""
     try:
-        return InputOutput(*map(int, words[1:8:2]))
-    except (ValueError, TypeError):
+        first, rchar, second, wchar, third, syscr, fourth, syscw, _ = raw.split(None, 8)
+        if first + second + third + fourth != _IO_NAMES:
+            raise ValueError(raw)
+        return InputOutput(int(rchar), int(wchar), int(syscr), int(syscw))
+    except ValueError:
         raise Unreadable("malformed", "io") from None
 
 

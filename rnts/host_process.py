@@ -5,10 +5,9 @@ is passed over at 0.6 µs instead of the 26 µs that all its files take, and rep
 and then, since others can still take its memory away or keep it from running.
 """
 
-import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from rnts.host_clock import CpuClock, clock_number, no_clock, or_ticks
 from rnts.host_health import CALMED_FAULTS_PER_S, Signs, judge
 from rnts.host_metrics import (
     PAGE_BYTES,
@@ -37,20 +36,46 @@ if TYPE_CHECKING:
     from rnts.neuron import Neuron
 
 IDLE_BEATS = 4  # an idle process reports itself every fourth beat
-TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-
-CpuClock = Callable[[int], int]  # CPU time of a process in ns; raises OSError where there is none
+IO_BEATS = 2  # the I/O counters of a busy one are read every second beat
 
 
 class Process:
     """A process and all that must be remembered of it; who announces it sets the first two."""
 
+    __slots__ = (
+        "_cause",
+        "_clock_number",
+        "_cpu_clock",
+        "_io_file",
+        "_is_kept",
+        "_last_scheduled",
+        "_ran_ns",
+        "_reader",
+        "_stat_file",
+        "_threads",
+        "_threads_beat",
+        "_was_busy",
+        "announced_comm",
+        "connections",
+        "has_clock",
+        "health",
+        "is_elsewhere",
+        "is_health_news",
+        "is_withheld",
+        "last",
+        "neuron",
+        "pid",
+        "reason",
+        "scanned_cpu_ns",
+        "scans",
+        "signs",
+        "sockets",
+        "start_ticks",
+    )
     neuron: "Neuron"
     announced_comm: bytes
 
-    def __init__(
-        self, reader: ProcReader, pid: int, now_ns: int, cpu_clock: CpuClock | None
-    ) -> None:
+    def __init__(self, reader: ProcReader, pid: int, now_ns: int, cpu_clock: CpuClock) -> None:
         self.pid = pid
         self.health = Health.HEALTHY
         self.reason = ""
@@ -60,21 +85,27 @@ class Process:
         self.connections: int | None = None
         self.sockets: frozenset[int] | None = None
         self.scanned_cpu_ns = -1
+        self.scans = 0
+        self.is_elsewhere = False  # in another network namespace
         self.is_withheld = False  # its I/O counters are not for our eyes
+        self.start_ticks = -1
         self._reader = reader
         self._cpu_clock = cpu_clock
+        self.has_clock = cpu_clock is not no_clock
+        self._clock_number = clock_number(pid)
         self._stat_file = ProcFile(reader, f"{pid}/stat")
         self._io_file = ProcFile(reader, f"{pid}/io")
         self._threads = Threads(reader, pid)
         self._threads_beat = 0
         self._cause = ""
-        self._was_busy = False
-        self.start_ticks = -1
-        cpu_ns = self._clock_ns()
+        self._was_busy = self._is_kept = False
+        cpu_ns = self._cpu_time_ns()
         stat = self._read_stat()
-        scheduled = self._threads.read(stat.threads)
         self.start_ticks = stat.start_ticks
-        self.last = Look(now_ns, _cpu_ns(cpu_ns, stat), stat, self._read_io(stat), scheduled)
+        scheduled = self._threads.read(stat.threads)
+        self.last = Look(
+            now_ns, or_ticks(cpu_ns, stat.cpu_ticks), stat, self._read_io(stat), scheduled
+        )
         self._last_scheduled = self.last
         self._ran_ns = now_ns
         self._judge(0.0)
@@ -89,42 +120,55 @@ class Process:
         Raises Unreadable; `vanished` also where the number belongs to another process by now.
         """
         # The clock goes before the files: whatever happens in between shows at the next look.
-        cpu_ns = self._clock_ns()
-        if cpu_ns == self.last.cpu_ns:
-            # The last look holds for this moment, too.
-            self.last.time_ns = now_ns
+        cpu_ns = self._cpu_time_ns()
+        last = self.last
+        if cpu_ns == last.cpu_ns:
+            last.time_ns = now_ns  # for it holds at this moment, too
             return None if (beat + self.pid) % IDLE_BEATS else self._look_idle()
         return self._look_busy(now_ns, cpu_ns, beat)
 
     def close(self) -> None:
         """Keep no file open."""
+        self._is_kept = False
         for file in (self._stat_file, self._io_file, self._threads.file):
             file.close()
 
     def _look_idle(self) -> Metrics:
         last = self.last
+        metrics: Metrics = {"cpu_usage_percent": 0.0}
         if self._was_busy:
             self._was_busy = False
+            self._catch_up(metrics)
             self.close()
-        if last.stat.has_memory:
+        if last.stat.has_memory:  # which others can take away
             stat = self._read_stat()
             if stat.state != last.stat.state:
                 self._ran_ns = last.time_ns
             last.stat = stat
         self._judge(0.0)
-        metrics = levels(last)
-        metrics["cpu_usage_percent"] = 0.0
         metrics["queue_depth"] = int(last.stat.state == "R")  # ready, and yet it has not run
         return self._complete(metrics)
 
-    def _look_busy(self, now_ns: int, cpu_ns: int | None, beat: int) -> Metrics:
-        if self._was_busy:
+    def _catch_up(self, metrics: Metrics) -> None:
+        """Read what the last busy look has left out; it has not changed since."""
+        last = self.last
+        if last.io is None:
+            last.io = self._read_io(last.stat)
+        if last.scheduled is None:
+            last.scheduled = self._threads.read(last.stat.threads)
+            metrics.update(scheduling(self._last_scheduled, last))
+            self._last_scheduled = last
+
+    def _look_busy(self, now_ns: int, cpu_ns: int, beat: int) -> Metrics:
+        if self._was_busy and not self._is_kept:
             self._keep_files()
         self._was_busy = True
         before, stat = self.last, self._read_stat()
         if stat.comm != before.stat.comm:
             self.is_withheld = False  # another program may share more
-        now = Look(now_ns, _cpu_ns(cpu_ns, stat), stat, self._read_io(stat), None)
+        now = Look(now_ns, or_ticks(cpu_ns, stat.cpu_ticks), stat, None, None)
+        if (beat + self.pid) % IO_BEATS == 0:
+            now.io = self._read_io(stat)
         metrics = rates(before, now)
         if beat >= self._threads_beat:
             now.scheduled = self._threads.read(stat.threads)
@@ -137,10 +181,10 @@ class Process:
         if now.scheduled is not None:
             self._last_scheduled = now
         self._judge(major_faults_per_s(before, now))
-        metrics.update(levels(now))
         return self._complete(metrics)
 
     def _complete(self, metrics: Metrics) -> Metrics:
+        metrics.update(levels(self.last))
         if self.connections is not None:
             metrics["connection_count"] = self.connections
         return metrics
@@ -171,11 +215,9 @@ class Process:
             return True
         return now.scheduled not in (None, self._last_scheduled.scheduled)
 
-    def _clock_ns(self) -> int | None:
-        if self._cpu_clock is None:
-            return None
+    def _cpu_time_ns(self) -> int:
         try:
-            return self._cpu_clock(self.pid)
+            return self._cpu_clock(self._clock_number)
         except OSError:
             raise Unreadable("vanished", str(self.pid)) from None
 
@@ -197,13 +239,9 @@ class Process:
             return None
 
     def _keep_files(self) -> None:
+        self._is_kept = True
         self._stat_file.keep()
         if self._threads.has_schedstat:
             self._threads.file.keep()
         if not self.last.stat.is_kernel and not self.is_withheld:
             self._io_file.keep()
-
-
-def _cpu_ns(clock_ns: int | None, stat: Stat) -> int:
-    """CPU time from the clock, else from the file, which counts in ticks of 10 ms."""
-    return stat.cpu_ticks * TICK_NS if clock_ns is None else clock_ns

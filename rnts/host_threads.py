@@ -46,6 +46,9 @@ class Threads:
 
     def read(self, count: int) -> Scheduled:
         """Look at all `count` threads and return the totals; raises Unreadable."""
+        if count <= 1 and not self._last:  # it has never had more
+            run_ns, wait_ns, slices = self._first()
+            return self._scheduled(slices, run_ns, wait_ns)
         first = str(self._pid)
         now = {first: self._first()}
         for name in self._reader.names(f"{self._pid}/task") if count > 1 else ():
@@ -67,9 +70,12 @@ class Threads:
                 totals[column] += max(0, counters[column] - last[column])
         self._last = now
         run_ns, wait_ns, slices = totals
-        if not self.has_schedstat:
-            return Scheduled(slices, None, None)
-        return Scheduled(slices, run_ns, wait_ns)
+        return self._scheduled(slices, run_ns, wait_ns)
+
+    def _scheduled(self, slices: int, run_ns: int, wait_ns: int) -> Scheduled:
+        if self.has_schedstat:
+            return Scheduled(slices, run_ns, wait_ns)
+        return Scheduled(slices, None, None)
 
     def _first(self) -> tuple[int, int, int]:
         if self.has_schedstat and (counters := self._schedstat())[2]:

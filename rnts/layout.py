@@ -1,4 +1,4 @@
-"""The bytes of a segment: header, lane directory, lanes, log of names. Drawn here and only here.
+"""The bytes of a segment (header, lane directory, lanes, log of names), drawn here and only here.
 
     0      header, 4096 bytes (HEADER_* below)
     4096   lane directory: 512 bytes a lane in four blocks of 128, so that what the producer writes

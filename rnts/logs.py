@@ -34,7 +34,7 @@ class LineHandler(logging.Handler):
         return line
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record whole; a logger called wrongly, or a stderr that is gone, harms nobody."""
+        """Write the record whole; a wrong call, or a stderr that is gone, harms nobody."""
         try:
             sys.stderr.write(self.format(record))
             sys.stderr.flush()

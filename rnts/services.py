@@ -19,6 +19,7 @@ from rnts.runtime import (
     make_runtime_folder,
 )
 from rnts.settings import Settings
+from rnts.warmup import load_kernels
 from rnts.windows import Windows
 
 _MS = 1_000_000
@@ -29,6 +30,7 @@ log = logging.getLogger("rnts")
 def run_agent(settings: Settings, stop: StopEvent) -> None:
     """Run the agent until told to stop."""
     settings.require_built("agent")
+    load_kernels()
     folder = make_runtime_folder()
     guard = claim_role("agent", folder)
     collection, transport = settings.telemetry.collection, settings.telemetry.transport
@@ -53,6 +55,8 @@ def run_agent(settings: Settings, stop: StopEvent) -> None:
     try:
         agent.run(stop, before_end=host.stop if host else lambda: None)
     finally:
+        if host:
+            host.stop()
         PROCESS.close(unlink=True)
         (folder / LANE_SLOTS_NAME).unlink(missing_ok=True)
         guard.close()
@@ -83,12 +87,15 @@ class HostThread:
 
     def report(self) -> dict[str, Any]:
         """What the source says about itself."""
-        return self._source.status()
+        report = self._source.report
+        counters = {"skipped": dict(report.skipped), "sweeps_failed": dict(report.sweeps_failed)}
+        return {**vars(report), **counters}
 
 
 def run_aggregator(settings: Settings, insecure: bool, stop: StopEvent) -> None:
     """Run the aggregator until told to stop; `insecure` lets it listen to other machines."""
     settings.require_built("aggregate")
+    load_kernels()
     make_runtime_folder()
     endpoint = settings.aggregator.address or default_endpoint()
     if not is_loopback(endpoint) and not insecure:

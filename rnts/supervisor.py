@@ -80,7 +80,7 @@ class Supervisor:
         """Note something, and print it where nothing else is on the screen."""
         self.notices.append(notice)
         if self._echo:
-            print(notice, file=sys.stderr)
+            sys.stderr.write(notice + "\n")
 
     def check(self) -> None:
         """Notice what has died, and start again what is due."""

@@ -1,11 +1,12 @@
 """Compiles every kernel ahead of its use, so that no process has to do it on the road."""
 
 import pkgutil
-import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
+
+from rnts.kernels import _cache
 
 
 class Step(NamedTuple):
@@ -31,6 +32,16 @@ def compile_kernels() -> Iterator[Step]:
 
     for name, from_cache in _jit.compile_all():
         yield Step(name.removeprefix("rnts.kernels."), from_cache)
+    if _jit.CACHE_FOLDER is not None:
+        _cache.warm_mark(_jit.CACHE_FOLDER).touch()
+
+
+def load_kernels() -> None:
+    """Make the kernels that this process has imported ready, from the cache where it is warm."""
+    from rnts.kernels import _jit
+
+    for _ in _jit.compile_all():
+        pass
 
 
 def cache_folder() -> Path | None:
@@ -42,16 +53,9 @@ def cache_folder() -> Path | None:
 
 def wanted_cache_folder() -> Path:
     """The folder that was tried, for telling a person what to make writable."""
-    from rnts.kernels import _jit
-
-    return _jit.cache_root()
+    return _cache.cache_root()
 
 
 def is_warm() -> bool:
-    """Whether each imported kernel has machine code of this Python there; compiles nothing."""
-    from rnts.kernels import _jit
-
-    folder = cache_folder()
-    tag = f".py{sys.version_info[0]}{sys.version_info[1]}{sys.abiflags}.nbi"
-    names = {path.name for path in folder.rglob(f"*{tag}")} if folder else set()
-    return len(names) >= _jit.entry_point_count()
+    """Whether every kernel has machine code of this Python there; loads and compiles nothing."""
+    return _cache.is_warm()

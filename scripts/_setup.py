@@ -206,8 +206,7 @@ def warm_up(level: str) -> None:
     report = json.loads(done.stdout or "{}")
     if report.get("cache_folder"):
         replace(WARM, {"key": kernel_key(), "folder": report["cache_folder"]})
-    elif done.returncode != 0 and not report and level == "run":
-        # The tests go on: they say better which kernel it is.
+    elif done.returncode != 0 and not report and level == "run":  # the tests say better which
         raise SetupError("the kernels do not compile; see above")
 
 

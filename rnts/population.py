@@ -1,0 +1,184 @@
+"""The neurons that the aggregator knows: their rows, names, groups and health."""
+
+import difflib
+from collections.abc import Iterable
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnts.kernels import neurons as table
+from rnts.model import Health, Kind
+from rnts.records import RECORDS_MAX, Records
+
+DEFAULT_GROUP, OTHER_GROUP = "default", "other"
+_OTHER = 1  # index of OTHER_GROUP; that of DEFAULT_GROUP is 0, as in a row of zeros
+RETIRED_AT_ONCE_MAX = 16_384  # rows that one sweep releases; the next finds the rest
+_NEAR_AMONG_MAX = 10_000  # names that are looked at for ones that are like another
+
+assert int(Health.UNKNOWN) == table.HEALTH_UNKNOWN and len(Health) == table.HEALTH_STATES
+
+
+class Identity(NamedTuple):
+    """What a neuron says it is."""
+
+    name: str
+    group: str
+    role: str
+    host: str
+
+
+class Population:
+    """At most `max_neurons` neurons in at most `max_groups` groups besides "default" and "other".
+
+    Neurons beyond the limit share row 0, which counts for "other", as do groups beyond theirs.
+    Names of neurons that are gone are kept as long as there is room, for those that come back and
+    for the list of events.
+    """
+
+    def __init__(self, max_neurons: int, max_groups: int) -> None:
+        cells = 1 << (2 * max_neurons + 1).bit_length()
+        groups = max_groups + 2
+        self.max_neurons = max_neurons
+        self.rows = np.zeros((max_neurons + 1, table.ROW_WORDS), np.int64)
+        self.rows[table.OVERFLOW_ROW, table.GROUP] = _OTHER
+        self.health = np.zeros((groups, table.HEALTH_STATES), np.int64)
+        self.group_names = [DEFAULT_GROUP, OTHER_GROUP]
+        self.names_refused = 0  # name records of neurons beyond the limit
+        self.retired = 0  # neurons whose rows were released
+        self._group_indices = {DEFAULT_GROUP: 0, OTHER_GROUP: _OTHER}
+        self._groups_max = groups
+        self._identities: dict[int, Identity] = {}
+        self._gone: dict[int, None] = {}  # ids in `_identities` without a row, the oldest first
+        self._reasons: dict[int, tuple[int, str]] = {}  # row -> (time, reason) of its health
+        self._index = np.zeros((cells, 2), np.uint64)
+        self._newcomers = np.zeros(RECORDS_MAX, np.int64)
+        self._table = np.zeros(table.TABLE_WORDS, np.int64)
+        self._retired = np.zeros(RETIRED_AT_ONCE_MAX, np.int64)
+        vacant = np.zeros(max_neurons + 1, np.int64)
+        self.arrays = (
+            self.rows,
+            self._index,
+            self.health,
+            vacant,
+            self._newcomers,
+            self._table,
+        )
+
+    @property
+    def known(self) -> int:
+        """How many neurons have a row."""
+        return int(self._table[table.ROWS_USED] - self._table[table.ROWS_VACANT])
+
+    @property
+    def used(self) -> NDArray[np.int64]:
+        """The rows that may hold a neuron, without row 0; vacant ones have GROUP == NO_GROUP."""
+        return self.rows[1 : self._table[table.ROWS_USED] + 1]
+
+    def take_names(self, records: Records, now_ns: int) -> None:
+        """Take in the neurons that name themselves, and their groups."""
+        indices = np.flatnonzero(records.kinds[: records.count] == Kind.NAME)
+        if indices.size == 0:
+            return
+        ids = records.ids[indices]
+        times_ns = np.minimum(records.times_ns[indices], now_ns)
+        found = np.empty(indices.size, np.int64)
+        table.take_rows(ids, times_ns, self.arrays, found)
+        self.welcome()
+        for index, row, neuron_id in zip(
+            indices.tolist(), found.tolist(), ids.tolist(), strict=True
+        ):
+            if row == table.OVERFLOW_ROW:
+                self.names_refused += 1
+            else:
+                strings = [*records.strings(index), "", "", "", ""]
+                self._introduce(row, neuron_id, Identity(*strings[:4]))
+
+    def _introduce(self, row: int, neuron_id: int, identity: Identity) -> None:
+        """Remember who has a row; whoever is gone the longest makes room."""
+        if self._identities.get(neuron_id) != identity:
+            if neuron_id not in self._identities and len(self._identities) >= self.max_neurons:
+                oldest = next(iter(self._gone))
+                del self._gone[oldest], self._identities[oldest]
+            self._identities[neuron_id] = identity
+        self._gone.pop(neuron_id, None)
+        self._set_group(row, identity.group)
+
+    def _set_group(self, row: int, name: str) -> None:
+        """Move a neuron into a group, which is made if there is room for another."""
+        group = self._group_indices.get(name or DEFAULT_GROUP)
+        if group is None:
+            group = _OTHER
+            if len(self.group_names) < self._groups_max:
+                group = self._group_indices[name] = len(self.group_names)
+                self.group_names.append(name)
+        if self.rows[row, table.GROUP] != group:
+            table.set_group(row, group, self.rows, self.health)
+
+    def welcome(self) -> None:
+        """Give neurons that have come back the groups that they had."""
+        newcomers = self._newcomers[: self._table[table.ROWS_NEW]]
+        self._table[table.ROWS_NEW] = 0
+        if not self._gone:
+            return
+        for row, word in zip(
+            newcomers.tolist(), self.rows[newcomers, table.ID].tolist(), strict=True
+        ):
+            neuron_id = word & (2**64 - 1)
+            if neuron_id in self._gone:
+                del self._gone[neuron_id]
+                self._set_group(row, self._identities[neuron_id].group)
+
+    def note_reasons(self, records: Records, indices: Iterable[int]) -> None:
+        """Remember why neurons are in their states, where they still are."""
+        for index in indices:
+            row = self.row_of(int(records.ids[index]))
+            time_ns = int(records.times_ns[index])
+            if row and time_ns >= self.rows[row, table.HEALTH_SINCE]:
+                self._reasons[row] = (time_ns, records.strings(index)[0])
+
+    def reason_of(self, row: int) -> str | None:
+        """The reason that a neuron gave for its state, if it did."""
+        time_ns, reason = self._reasons.get(row, (-1, ""))
+        return reason if time_ns >= self.rows[row, table.HEALTH_SINCE] else None
+
+    def retire(self, left_before_ns: int, silent_since_ns: int) -> None:
+        """Release rows of neurons that left, or have been silent, longer than that."""
+        count = table.retire(self.arrays, left_before_ns, silent_since_ns, self._retired)
+        self.retired += count
+        for row in self._retired[:count].tolist():
+            self._reasons.pop(row, None)
+            neuron_id = self.id_of(row)
+            if neuron_id in self._identities:
+                self._gone[neuron_id] = None
+
+    def row_of(self, neuron_id: int) -> int:
+        """The row of a neuron; 0 if it has none of its own."""
+        return int(table.row_of(np.uint64(neuron_id), self._index))
+
+    def id_of(self, row: int) -> int:
+        """The id of the neuron of a row."""
+        return int(self.rows[row, table.ID]) & (2**64 - 1)
+
+    def group_of(self, row: int) -> str:
+        """The name of the group that the neuron of a row counts for."""
+        return self.group_names[self.rows[row, table.GROUP]]
+
+    def identity_of(self, neuron_id: int) -> Identity | None:
+        """What a neuron said it is; None if it never did, or so long ago that it is forgotten."""
+        return self._identities.get(neuron_id)
+
+    def find(self, wanted: str) -> int:
+        """The row of the neuron of a name, or of a decimal id; 0 if there is none."""
+        for neuron_id, identity in self._identities.items():
+            if identity.name == wanted and (row := self.row_of(neuron_id)):
+                return row
+        if wanted.isascii() and wanted.isdigit() and int(wanted) < 2**64:
+            return self.row_of(int(wanted))
+        return 0
+
+    def near(self, wanted: str) -> list[str]:
+        """Names of neurons that are much like another name, the likest first."""
+        names = (identity.name for identity in self._identities.values())
+        return difflib.get_close_matches(wanted, list(islice(names, _NEAR_AMONG_MAX)))

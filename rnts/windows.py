@@ -1,0 +1,210 @@
+"""The tumbling windows of event time: they fill while records come and close on watermarks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rnts.closed_window import ClosedWindow, close_window
+from rnts.kernels import fold_state as words
+from rnts.kernels import neurons as table
+from rnts.kernels import observations
+from rnts.kernels.window import fold
+from rnts.model import EVENT, FIELD, METRICS, Kind
+from rnts.panes import DURATION_COLUMN, LATENCY_COLUMN, Panes
+from rnts.population import Population
+from rnts.recent_events import NAMES, RECENT_MAX, RecentEvents
+from rnts.records import Records
+from rnts.traffic import Traffic
+
+REASONS_MAX = 1024  # new reasons of health that one batch may bring
+WINDOW_NS_MIN = 1_000_000
+_SWEEP_NS = 1_000_000_000  # of event time between two searches for neurons that are gone
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What became of a batch: records by fate, events by type, the newest window touched or -1.
+
+    Records of kind NAME are none of these.
+    """
+
+    aggregated: int = 0
+    late: int = 0
+    future: int = 0
+    events: dict[str, int] = field(default_factory=dict)
+    window_last: int = -1
+
+
+class Windows:
+    """Folds batches of records into windows of `window_ns`, of which three are held at a time.
+
+    A record older than the oldest open window is late. One that is newer by more than the ring
+    holds closes the windows that it pushes out, as incomplete; that is why a record further ahead
+    of the clock than `clock_ahead_ns` is refused as of the future. One window's length is the most
+    that does no harm to neurons with a right clock, and the default.
+    """
+
+    def __init__(
+        self,
+        window_ns: int,
+        percentiles: Sequence[float],
+        max_neurons: int = 100_000,
+        max_groups: int = 64,
+        retire_after_ns: int = 60_000_000_000,
+        clock_ahead_ns: int | None = None,
+    ) -> None:
+        if window_ns < WINDOW_NS_MIN:
+            raise ValueError(f"a window lasts at least {WINDOW_NS_MIN} ns, not {window_ns}")
+        if not percentiles or not all(0 < p < 100 for p in percentiles):
+            raise ValueError(f"percentiles lie between 0 and 100, not {list(percentiles)}")
+        self.window_ns = window_ns
+        self.closed: ClosedWindow | None = None
+        self.population = Population(max_neurons, max_groups)
+        self.panes = Panes(max_neurons + 1, max_groups + 2, tuple(sorted(percentiles)))
+        self.traffic = Traffic()
+        self.events = RecentEvents()
+        self.overflow_records = 0  # of neurons beyond `max_neurons`
+        self.values_refused = 0  # NaN, infinity, and states and weights that are none
+        self.reasons_skipped = 0  # of health, beyond `REASONS_MAX` in a batch
+        self._retire_after_ns = retire_after_ns
+        self._ahead_ns = window_ns if clock_ahead_ns is None else clock_ahead_ns
+        self._begun = False
+        self._swept_ns = 0
+        self._state = np.zeros(words.STATE_WORDS, np.int64)
+        self._state[words.WINDOW_NS] = window_ns
+        self._notes = (
+            np.zeros(RECENT_MAX, np.int64),
+            np.zeros(REASONS_MAX, np.int64),
+            np.zeros(len(NAMES), np.int64),
+        )
+        self._arrays = (
+            self.population.arrays,
+            self.panes.arrays,
+            self.traffic.arrays,
+            _schema(),
+            self._notes,
+            _block(),
+            self._state,
+        )
+
+    @property
+    def boundary(self) -> int:
+        """The number of the oldest window that is not closed: all before it are."""
+        return int(self._state[words.FIRST_OPEN])
+
+    def fold(self, records: Records, now_ns: int) -> Folded:
+        """Fold a batch that is in hand at `now_ns`; what it names goes first."""
+        state = self._state
+        state[words.FOLDED :] = 0
+        state[words.WINDOW_LAST] = -1
+        state[words.NEXT], state[words.END] = 0, records.count
+        state[words.NOW_NS], state[words.TIME_MAX_NS] = now_ns, now_ns + self._ahead_ns
+        self._notes[2][:] = 0
+        self.population.take_names(records, now_ns)
+        batch = (
+            records.ids,
+            records.times_ns,
+            records.kinds,
+            records.masks,
+            records.values,
+            records.values.view(np.float64),
+            records.text_offsets,
+            records.text,
+        )
+        while (stopped_at := fold(batch, *self._arrays)) < records.count:
+            self._open(int(records.times_ns[stopped_at]) // self.window_ns)
+        return self._after_fold(records)
+
+    def _after_fold(self, records: Records) -> Folded:
+        """Keep the texts of the batch, and say what became of it."""
+        state = self._state
+        events, reasons, tally = self._notes
+        self.population.welcome()
+        self.population.note_reasons(records, reasons[: state[words.REASONS_NOTED]].tolist())
+        counts = {name: n for name, n in zip(NAMES, tally.tolist(), strict=True) if n}
+        if noted := int(state[words.EVENTS_NOTED]):
+            self.events.counts.update(counts)
+            order = np.arange(max(0, noted - RECENT_MAX), noted) % RECENT_MAX
+            self.events.take(records, events[order])
+        self.overflow_records += int(state[words.OVERFLOW])
+        self.values_refused += int(state[words.REFUSED])
+        self.reasons_skipped += int(state[words.REASONS_SKIPPED])
+        return Folded(
+            aggregated=int(state[words.FOLDED]),
+            late=int(state[words.LATE]),
+            future=int(state[words.FUTURE]),
+            events=counts,
+            window_last=int(state[words.WINDOW_LAST]),
+        )
+
+    def advance(self, watermark_ns: int, complete: bool) -> int:
+        """Close the windows that end at or before the watermark; returns `boundary`.
+
+        `complete`: no more records of them will come.
+        """
+        if watermark_ns // self.window_ns > self.boundary:
+            self._close_before(watermark_ns // self.window_ns, complete)
+            self._sweep()
+        return self.boundary
+
+    def _open(self, number: int) -> None:
+        """Open a window; those that are older than the ring reaches close as they are."""
+        self._close_before(number - table.PANES + 1, complete=False)
+        self.panes.open(number)
+        self._begun = True
+
+    def _close_before(self, boundary: int, complete: bool) -> None:
+        """Close all windows before `boundary`. Only the newest is kept, and so summarised."""
+        if boundary <= self.boundary:
+            return
+        self._state[words.FIRST_OPEN] = boundary
+        if self._begun:
+            self.closed = close_window(
+                boundary - 1, self.window_ns, complete, self.panes, self.population
+            )
+
+    def _sweep(self) -> None:
+        """Forget neurons and links that have left, or were silent for long, by event time."""
+        now_ns = self.boundary * self.window_ns
+        if now_ns - self._swept_ns < _SWEEP_NS:
+            return
+        self._swept_ns = now_ns
+        silent_since_ns = now_ns - self._retire_after_ns
+        self.population.retire(now_ns, silent_since_ns)
+        self.traffic.forget(silent_since_ns)
+
+
+def _schema() -> tuple[np.ndarray, ...]:
+    """What the model says, as the fold reads it."""
+    readings = np.full(len(METRICS), observations.LEVEL, np.int64)
+    # Weights do not apply to latency, nor to increases: an increase spans what was sampled out.
+    weighted = np.zeros(table.COLUMNS)
+    for column, metric in enumerate(METRICS):
+        weighted[column] = metric.role != "counter"
+        if metric.role == "counter":
+            readings[column] = observations.INCREASE
+        elif metric.storage.is_float:
+            readings[column] = observations.NUMBER
+    codes = np.zeros(words.CODE_WORDS, np.int64)
+    for kind in Kind:
+        codes[getattr(words, f"KIND_{kind.name}")] = kind
+    codes[words.BIT_HEALTH] = FIELD["health"].bit
+    codes[words.BIT_WEIGHT] = FIELD["weight"].bit
+    codes[words.BIT_EVENT_TYPE] = FIELD["event_type"].bit
+    codes[words.BIT_LINK_PEER] = FIELD["link_peer_id"].bit
+    codes[words.BIT_LINK_MESSAGES] = FIELD["link_messages"].bit
+    codes[words.BIT_LINK_BYTES] = FIELD["link_bytes"].bit
+    codes[words.BIT_LINK_LATENCY] = FIELD["link_latency_ns"].bit
+    codes[words.EVENT_DEACTIVATED] = EVENT["Deactivated"].code
+    codes[words.EVENT_ERROR] = EVENT["ErrorOccurred"].code
+    codes[words.COLUMN_DURATION] = DURATION_COLUMN
+    codes[words.COLUMN_LATENCY] = LATENCY_COLUMN
+    return readings, weighted, codes
+
+
+def _block() -> tuple[np.ndarray, ...]:
+    """Room for what the fold knows of a block of records while it is at it."""
+    indices = [np.zeros(words.BLOCK, np.int64) for _ in range(5)]
+    observed = np.full(words.BLOCK * table.COLUMNS, np.nan)
+    return (*indices, np.zeros(words.BLOCK), observed)
