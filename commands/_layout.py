@@ -14,45 +14,44 @@ WIDE_CELLS = 110  # from here on two tables stand beside each other, processes a
 COLUMN_GAP_CELLS = 3
 _LINES_MIN = 2  # the titles and a row: less is not worth a table
 _LINES_FIRST = 4  # what each table gets before any gets more
-Make = Callable[[Document], Section]
-# From this width on, these tables, by columns; within a column the first matters most.
-_LAYOUTS: tuple[tuple[int, tuple[tuple[Make, ...], ...]], ...] = (
-    (
-        180,
-        (
-            (_population.sickest, _population.events),
-            (_population.groups, _population.busiest),
-            (_system.metrics, _system.links, _system.processes),
-        ),
-    ),
-    (
-        WIDE_CELLS,
-        (
-            (_population.sickest, _population.events, _system.processes),
-            (_population.groups, _population.busiest, _system.metrics),
-        ),
-    ),
-    (0, ((_population.sickest, _population.groups, _population.busiest, _population.events),)),
+# Tables in the order of their weight, with the lines that each is reckoned to take where tables
+# stand beside each other. Real lengths would move a table with every neuron that comes or goes.
+_TABLES: tuple[tuple[Callable[[Document], Section], int], ...] = (
+    (_population.sickest, 11),
+    (_population.groups, 12),
+    (_population.busiest, 11),
+    (_population.events, 12),
+    (_system.metrics, 15),
+    (_system.processes, 3),
+    (_system.links, 11),
 )
+_COLUMNS = ((180, 3), (WIDE_CELLS, 2), (0, 1))  # from a width on, so many beside each other
 
 
 def body(document: Document, width: int, height: int) -> list[Text]:
-    """At most `height` lines of tables, none wider than `width`."""
-    columns = next(columns for least, columns in _LAYOUTS if width >= least)
-    cells = (width - COLUMN_GAP_CELLS * (len(columns) - 1)) // len(columns)
-    stacks = [stack([make(document) for make in column], cells, height) for column in columns]
-    return [_beside(row, cells) for row in zip_longest(*stacks)]
+    """At most `height` lines of tables, none wider than `width`; empty tables take no room."""
+    columns = next(columns for least, columns in _COLUMNS if width >= least)
+    cells = (width - COLUMN_GAP_CELLS * (columns - 1)) // columns
+    stacks: list[list[Section]] = [[] for _ in range(columns)]
+    lengths = [0] * columns
+    for make, lines in _TABLES:
+        section = make(document)
+        if section.rows and not (columns == 1 and make is _system.processes):
+            shortest = lengths.index(min(lengths))
+            stacks[shortest].append(section)
+            lengths[shortest] += lines
+    drawn = [stack(sections, cells, height) for sections in stacks]
+    return [_beside(row, cells) for row in zip_longest(*drawn)]
 
 
 def stack(sections: Sequence[Section], width: int, height: int) -> list[Text]:
-    """Tables one below the other in at most `height` lines; empty ones take no room."""
-    filled = [section for section in sections if section.rows]
-    wanted = [1 + len(section.rows) for section in filled]
+    """Tables one below the other in at most `height` lines."""
+    wanted = [1 + len(section.rows) for section in sections]
     # Air between tables is worth a line each once every table has its first rows.
-    air = int(height >= sum(min(lines, _LINES_FIRST) for lines in wanted) + len(filled))
-    limits = allot(wanted, height - air * (len(filled) - 1))
+    air = int(height >= sum(min(lines, _LINES_FIRST) for lines in wanted) + len(sections))
+    limits = allot(wanted, height - air * (len(sections) - 1))
     lines: list[Text] = []
-    for section, limit in zip(filled, limits, strict=True):
+    for section, limit in zip(sections, limits, strict=True):
         if limit:
             lines += [Text(end="")] * (air and bool(lines))
             lines += section.lines(width, limit)

@@ -2,14 +2,13 @@
 
 from rnts.commands._document import (
     Document,
-    Level,
-    findings,
     health_counts,
     losses,
     number,
     part,
-    unaccounted,
+    shown_percentiles,
 )
+from rnts.commands._findings import Level, findings, imbalance
 from rnts.commands._format import clock, count, duration, exact, percent, visible
 
 
@@ -43,13 +42,12 @@ def _neurons(snapshot: Document) -> str:
 
 def _percentiles(label: str, metric: Document) -> str:
     """The middle and the tail with their error bound; nothing where nothing was measured."""
-    values = part(metric, "percentiles")
-    known = [key for key in ("50", "99", "99.9") if number(values, key) is not None]
-    if not known:
+    keys = shown_percentiles(metric)
+    if not keys:
         return ""
     bound = number(metric, "relative_error")
-    shown = [f"p{key} {duration(number(values, key))}" for key in known]
-    return " ".join([label, *shown] + ([f"±{percent(bound)}"] if bound is not None else []))
+    shown = [f"p{key} {duration(number(metric, 'percentiles', key))}" for key in keys]
+    return " ".join([label, *shown, "±?" if bound is None else f"±{percent(bound)}"])
 
 
 def _losses(snapshot: Document) -> str:
@@ -60,5 +58,4 @@ def _losses(snapshot: Document) -> str:
     lost = losses(snapshot)
     reasons = ", ".join(f"{reason} {exact(n)}" for reason, n in lost.items())
     shown = f"{exact(sum(lost.values()))} lost ({reasons})" if lost else "nothing lost"
-    difference = exact(abs(unaccounted(snapshot)))
-    return f"{shown}, {'balanced' if balanced else f'NOT balanced by {difference}'}"
+    return f"{shown}, {'balanced' if balanced else f'NOT balanced: {imbalance(snapshot)}'}"

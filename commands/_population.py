@@ -1,7 +1,7 @@
 """The tables about the neurons: their groups, the sick ones, the busy ones, what happened."""
 
 from rnts.commands._document import Document, name_of, number, part, rows, text
-from rnts.commands._format import ABSENT, age, count, duration, quantity
+from rnts.commands._format import ABSENT, age, count, duration, percent, quantity
 from rnts.commands._table import LABEL, Cell, Column, Section
 from rnts.commands._vitals import HEALTH_STYLE
 from rnts.model import FIELD
@@ -24,7 +24,7 @@ def groups(document: Document) -> Section:
         Column("p99", 7, rank=4),
     )
     found = []
-    for name, group in sorted(part(document, "groups").items(), key=_trouble):
+    for name, group in sorted(part(document, "groups").items(), key=_weight):
         times = part(group, "metrics", "processing_time_ns")
         found.append(
             (
@@ -41,10 +41,10 @@ def groups(document: Document) -> Section:
     return Section("groups", columns, found)
 
 
-def _trouble(item: tuple[str, Document]) -> tuple[float, float]:
-    """Sorts groups with sick neurons to the front; the others stay as they are listed."""
-    bad = [number(item[1], "health", state) or 0 for state in ("critical", "degraded")]
-    return -bad[0], -bad[1]
+def _weight(item: tuple[str, Document]) -> tuple[float, ...]:
+    """Sorts groups with sick neurons to the front, then large ones; rates would never rest."""
+    sick = [-(number(item[1], "health", state) or 0) for state in ("critical", "degraded")]
+    return *sick, -(number(item[1], "neurons") or 0)
 
 
 def _sick(group: Document, state: str) -> Cell:
@@ -59,14 +59,19 @@ def sickest(document: Document) -> Section:
         Column("", 12, share=3, is_text=True),
         Column("group", 8, share=2, rank=2, is_text=True),
         Column("health", 8, is_text=True),
+        Column("for", 3, rank=3),
         Column("reason", 12, share=4, rank=1, is_text=True),
+        Column("errors", 6, rank=4),
     )
+    now_ns = number(document, "time_ns")
     found = [
         (
             (name_of(row), ""),
             (text(row, "group"), LABEL),
             _health(row),
+            (age(row.get("since_ns"), now_ns), LABEL),
             (text(row, "reason"), ""),
+            (count(row.get("errors")), "red" if row.get("errors") else ZERO_STYLE),
         )
         for row in rows(document, "sickest")
     ]
@@ -80,19 +85,23 @@ def _health(row: Document) -> Cell:
 
 
 def busiest(document: Document) -> Section:
-    """The neurons that made most records."""
+    """The neurons that worked longest."""
     columns = (
         Column("", 12, share=3, is_text=True),
         Column("group", 8, share=2, rank=2, is_text=True),
-        Column("health", 8, rank=3, is_text=True),
-        Column("records", 7),
+        Column("health", 8, rank=5, is_text=True),
+        Column("records", 7, rank=3),
+        Column("mean", 7, rank=4),
+        Column("busy", 6, rank=1),
     )
     found = [
         (
             (name_of(row), ""),
             (text(row, "group"), LABEL),
             _health(row),
-            (count(number(row, "records")), ""),
+            (count(row.get("records")), ""),
+            (duration(row.get("processing_time_ns")), ""),
+            (percent(row.get("busy_ratio")), ""),
         )
         for row in rows(document, "busiest")
     ]

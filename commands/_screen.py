@@ -9,13 +9,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from rnts.commands import _vitals
-from rnts.commands._document import (
-    Document,
-    Finding,
-    Level,
-    calm,
-    findings,
-)
+from rnts.commands._document import Document
+from rnts.commands._findings import Finding, Level, calm, findings
 from rnts.commands._format import clock, elapsed
 from rnts.commands._history import History
 from rnts.commands._layout import WIDE_CELLS, body

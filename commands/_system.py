@@ -3,9 +3,11 @@
 from rich.text import Text
 
 from rnts.commands._document import Document, number, part, rows, text
-from rnts.commands._format import ABSENT, count, duration, quantity, size
+from rnts.commands._format import ABSENT, count, duration, elapsed, quantity, size
 from rnts.commands._table import LABEL, Column, Section, line
 from rnts.model import METRICS
+
+STATE_STYLE = {"connected": "green", "silent": "bold red"}
 
 
 def metrics(document: Document) -> Section:
@@ -39,6 +41,11 @@ def metrics(document: Document) -> Section:
 
 def links(document: Document) -> Section:
     """The links between neurons that carried most."""
+    return links_of("links", rows(document, "links", "top"))
+
+
+def links_of(title: str, found: list[Document]) -> Section:
+    """Some links under a title of their own."""
     columns = (
         Column("", 10, share=1, is_text=True),
         Column("to", 10, share=1, is_text=True),
@@ -46,7 +53,7 @@ def links(document: Document) -> Section:
         Column("bytes", 8, rank=2),
         Column("latency", 7, rank=1),
     )
-    found = [
+    cells = [
         (
             (text(row, "source"), ""),
             (text(row, "target"), ""),
@@ -54,25 +61,29 @@ def links(document: Document) -> Section:
             (size(row.get("bytes")), ""),
             (duration(row.get("latency_ns")), ""),
         )
-        for row in rows(document, "links", "top")
+        for row in found
     ]
-    return Section("links", columns, found)
+    return Section(title, columns, cells)
 
 
 def processes(document: Document) -> Section:
     """The processes of the road itself: each agent, and the aggregator."""
     columns = (
         Column("", 10, share=1, is_text=True),
-        Column("pid", 7, rank=1),
-        Column("state", 12, is_text=True),
-        Column("behind", 7, rank=2),
+        Column("pid", 7, rank=2),
+        Column("state", 9, is_text=True),
+        Column("behind", 7, rank=1),
+        Column("backlog", 7, rank=4),
+        Column("memory", 8, rank=3),
     )
     found = [
         (
             (f"{kind} on {host}" if host else kind, ""),
             (text(row, "pid") or ABSENT, LABEL),
-            (text(row, "state") or ABSENT, ""),
+            (_state(document, row), STATE_STYLE.get(text(row, "state"), "")),
             (duration(_behind_ns(document, row)), LABEL),
+            (count(row.get("backlog_records")), LABEL),
+            (size(row.get("memory_bytes")), LABEL),
         )
         for kind, host, row in _processes(document)
     ]
@@ -85,7 +96,7 @@ def processes_line(document: Document, width: int) -> Text:
     for kind, _, row in _processes(document):
         behind_ns = _behind_ns(document, row)
         behind = f" {duration(behind_ns)} behind" if behind_ns is not None else ""
-        words.append(f"{kind} {text(row, 'pid')} {text(row, 'state')}".rstrip() + behind)
+        words.append(f"{kind} {text(row, 'pid')} {_state(document, row)}{behind}")
     return line([(" · ".join(words), LABEL)], width)
 
 
@@ -96,9 +107,15 @@ def _processes(document: Document) -> list[tuple[str, str, Document]]:
     return [*agents, ("aggregator", text(aggregator, "host"), aggregator)] if aggregator else agents
 
 
+def _state(document: Document, row: Document) -> str:
+    """The state that a process is in, else how long it has been up."""
+    now_ns, started_ns = number(document, "time_ns"), number(row, "started_ns")
+    if text(row, "state") or now_ns is None or started_ns is None:
+        return text(row, "state") or ABSENT
+    return f"up {elapsed((now_ns - started_ns) / 1e9)}"
+
+
 def _behind_ns(document: Document, row: Document) -> float | None:
-    """How far the watermark of an agent is behind the document."""
+    """How far the watermark of an agent is behind the document; None before its first."""
     now_ns, watermark_ns = number(document, "time_ns"), number(row, "watermark_ns")
-    if now_ns is None or watermark_ns is None:
-        return None
-    return max(0, now_ns - watermark_ns)
+    return max(0, now_ns - watermark_ns) if now_ns is not None and watermark_ns else None

@@ -7,15 +7,14 @@ from rich.text import Text
 
 from rnts.commands._document import (
     Document,
-    Finding,
-    Level,
     explain,
     health_counts,
     losses,
     number,
     part,
-    unaccounted,
+    shown_percentiles,
 )
+from rnts.commands._findings import Finding, Level, imbalance
 from rnts.commands._format import count, duration, exact, percent
 from rnts.commands._history import History
 from rnts.commands._table import LABEL, LABEL_CELLS, NARROW_CELLS, Cell, Part, labelled, line
@@ -125,12 +124,9 @@ def processing_line(document: Document, width: int) -> Text:
     """The time that an activation took, with the error bound of its percentiles."""
     metric = part(document, "metrics", "processing_time_ns")
     parts = _percentiles(metric)
-    bound = number(metric, "relative_error")
-    if bound is not None:
-        parts.append(Part(3, ((f"±{percent(bound)}", LABEL),)))
     parts += [
         Part(rank, ((f"{key} ", LABEL), (duration(number(metric, key)), "")))
-        for rank, key in ((5, "mean"), (4, "max"))
+        for rank, key in ((6, "mean"), (5, "max"))
         if number(metric, key) is not None
     ]
     return labelled("processing", parts, width, short="proc")
@@ -141,18 +137,22 @@ def reaction_line(document: Document, width: int) -> Text:
     latency = part(document, "latency_ns")
     slow = (number(latency, "percentiles", "99") or 0) > REACTION_TARGET_NS
     style = LEVEL_STYLE[Level.WARNING] if slow else ""
-    parts = [*_percentiles(latency, style), Part(4, (("record → folded", LABEL),))]
+    parts = [*_percentiles(latency, style), Part(5, (("record → folded", LABEL),))]
     return labelled("reaction", parts, width, short="reac")
 
 
 def _percentiles(metric: Document, style: str = "") -> list[Part]:
-    """The middle and the tail; the 99th stays longest."""
-    values = part(metric, "percentiles")
-    ranks = (("50", 1), ("99", 0), ("99.9", 2))
-    return [
-        Part(rank, ((f"p{key} ", LABEL), (duration(number(values, key)).rjust(7), style)))
-        for key, rank in ranks
-    ]
+    """The middle and the tail, of which the 99th stays longest, and their error bound."""
+    keys = shown_percentiles(metric)
+    if not keys:
+        return [Part(0, (("not reported", LABEL),))]
+    parts = []
+    for index, key in enumerate(keys):
+        value = duration(number(metric, "percentiles", key)).rjust(7)
+        parts.append(Part(0 if key == "99" else 1 + index, ((f"p{key} ", LABEL), (value, style))))
+    bound = number(metric, "relative_error")
+    shown = "±?" if bound is None else f"±{percent(bound)}"
+    return [*parts, Part(4, ((shown, LABEL),))]
 
 
 def losses_lines(
@@ -187,7 +187,7 @@ def _balance(document: Document) -> Cell:
     if balanced is True:
         return "balanced", "green"
     if balanced is False:
-        return f"NOT balanced by {exact(abs(unaccounted(document)))}", "bold red"
+        return f"NOT balanced: {imbalance(document)}", "bold red"
     return "balance not known", LABEL
 
 

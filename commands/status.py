@@ -74,7 +74,7 @@ def snapshot_lines(document: Document, width: int, height: int) -> "list[Text]":
     """What is wrong, the vital signs, then tables as far as `height` lines reach."""
     from rich.text import Text
 
-    from rnts.commands._document import calm, findings
+    from rnts.commands._findings import calm, findings
     from rnts.commands._history import History
     from rnts.commands._layout import WIDE_CELLS, body
     from rnts.commands._system import processes_line

@@ -1,7 +1,7 @@
 """Checked columns to the arrays of records: what is left once `decode` found nothing wrong.
 
-Guarantee: after a `read_columns` that returned 0, writes RECORDS entries (one more of the offsets of
-texts) and cannot fail. Cost: about 3 ns a record without text.
+Guarantee: after a `read_columns` that returned 0, this writes RECORDS entries (one more where the
+texts begin) and cannot fail. Cost: about 3 ns a record without text.
 """
 
 import numpy as np

@@ -15,7 +15,17 @@ from rnts.errors import RntsError
 from rnts.platform import require_supported
 
 # As `rnts --help` shows them. Module `rnts.commands.NAME` has a function of that name, or `app`.
-COMMANDS = ("up", "demo", "status", "agent", "aggregate", "config", "doctor", "warmup")
+COMMANDS = (
+    "up",
+    "demo",
+    "status",
+    "audit",
+    "agent",
+    "aggregate",
+    "config",
+    "doctor",
+    "warmup",
+)
 
 
 def _print_version(asked: bool) -> None:

@@ -183,3 +183,13 @@ class Accounts:
             and sums["received"] == folded + late + future
             and sums["emitted"] == ends,
         }
+
+    def sources(self) -> list[dict[str, Any]]:
+        """Each living source: its key, its counters as last heard of, and what is in its lane."""
+        documents = []
+        for key, source in self._sources.items():
+            sums = dict.fromkeys(_SUMS, 0)
+            self._add(source, sums, dict.fromkeys(DROPS, 0))
+            counters = dict(zip(SOURCE_COLUMNS, source.now.tolist(), strict=True))
+            documents.append({"key": key, "now": counters, "in_flight": sums["in_flight"]})
+        return documents

@@ -188,16 +188,21 @@ class Aggregator:
             return {"error": "a query is a JSON object with a type"}
         if kind == "snapshot":
             return self.snapshot()
+        if kind == "accounting":
+            return {"accounting": self.accounting(), "sources": self.accounts.sources()}
         if kind == "neuron":
             found = neuron_snapshot(self.windows, str(query.get("neuron", "")))
             return found or {"error": f"no neuron {query.get('neuron')!r} is known"}
         self.refused["query"] += 1
-        return {"error": f"unknown query {kind!r}; there are: snapshot, neuron"}
+        return {"error": f"unknown query {kind!r}; there are: snapshot, neuron, accounting"}
+
+    def accounting(self) -> dict[str, Any]:
+        """What became of every record that agents told of."""
+        counts = self._counts
+        return self.accounts.document(counts["aggregated"], counts["late"], counts["future"])
 
     def snapshot(self) -> dict[str, Any]:
         """The snapshot document, as docs/snapshot.md describes it."""
-        counts = self._counts
-        accounting = self.accounts.document(counts["aggregated"], counts["late"], counts["future"])
         usage = resource.getrusage(resource.RUSAGE_SELF)
         about = {
             "pid": os.getpid(),
@@ -209,7 +214,7 @@ class Aggregator:
         return snapshot(
             self.windows,
             time_ns=time.time_ns(),
-            accounting=accounting,
+            accounting=self.accounting(),
             agents=self._agent_documents(),
             aggregator=about,
         )

@@ -23,6 +23,13 @@ _SLOTS_LIMIT = 1 << 20
 _NAMES_CHUNK_BYTES = 1 << 18
 
 
+def source_key(path: Path, lane: int) -> int:
+    """The key of a segment's lane in accounts (-1: of the segment as a whole), signed int64."""
+    text = f"{boot_id()}/{path.name}/{lane}".encode()
+    digest = hashlib.blake2b(text, digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
 class AttachedSegment:
     """One segment with its owner's death watch.
 
@@ -102,12 +109,6 @@ class AttachedSegment:
         if self._pidfd < 0:
             return True
         return bool(select.select([self._pidfd], [], [], 0)[0])
-
-    def source_key(self, lane: int) -> int:
-        """The key of lane `lane` in accounts (-1: of the segment as a whole), as a signed int64."""
-        text = f"{boot_id()}/{self.path.name}/{lane}".encode()
-        digest = hashlib.blake2b(text, digest_size=8).digest()
-        return int.from_bytes(digest, "little", signed=True)
 
     def new_lanes(self) -> NDArray[np.int64]:
         """Rows, int64[n, LANE_COLUMNS], of lanes that came into use since the last call."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnts.accounting import COLUMN, LANE_DROPS, SOURCE_BASELINE, SOURCE_COLUMNS, SOURCE_FINAL
-from rnts.attached import AttachedSegment
+from rnts.attached import AttachedSegment, source_key
 from rnts.errors import SegmentError
 from rnts.kernels import lane as kernel
 from rnts.model import FIELDS, KIND_MASK, Kind, Storage
@@ -87,7 +87,7 @@ class Collector:
         if not len(rows):
             return
         first = segment.lanes_used - len(rows)
-        keys = [segment.source_key(first + i) for i in range(len(rows))]
+        keys = [source_key(segment.path, first + i) for i in range(len(rows))]
         self.lanes = np.concatenate((self.lanes, rows))
         self.keys = np.concatenate((self.keys, np.array(keys, np.int64)))
         unseen = np.full((len(rows), _COUNTERS), -1, np.int64)
@@ -124,7 +124,7 @@ class Collector:
             if count and (flags or count != self._no_lane.get(segment, 0)):
                 self._no_lane[segment] = count
                 row = [0] * len(SOURCE_COLUMNS)
-                row[COLUMN["key"]] = segment.source_key(-1)
+                row[COLUMN["key"]] = source_key(segment.path, -1)
                 row[COLUMN["flags"]] = flags
                 row[COLUMN["attempts"]] = row[COLUMN["no_lane"]] = count
                 rows.append(row)

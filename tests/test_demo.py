@@ -16,7 +16,13 @@ if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
 import rnts
 from rnts import jit, layout
 from rnts.demo import FAULTS, SPIN_NS_FIRST, Demo, Fault
-from rnts.demo_network import GROUP_NAMES, STEP_NS
+from rnts.demo_network import (
+    GROUP_NAMES,
+    RATE_STEPS,
+    STEP_NS,
+    STEPS_PER_SECOND,
+    THRESHOLD_MV,
+)
 from rnts.demo_report import (
     INPUT_BYTES,
     INTERVALS_MIN,

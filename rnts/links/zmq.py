@@ -6,6 +6,7 @@ protocol's numbers close that, so the marks here only bound memory and nothing w
 
 import contextlib
 import socket
+from pathlib import Path
 
 import zmq
 
@@ -86,7 +87,7 @@ class AggregatorLink:
         try:
             self._socket.bind(endpoint)
         except zmq.ZMQError as error:
-            self.close()
+            self._context.destroy(linger=0)
             raise ConnectError(f"cannot listen at {endpoint}: {error.strerror}") from error
 
     def receive(self, timeout_ms: int) -> list[tuple[bytes, list[bytes]]]:
@@ -105,9 +106,10 @@ class AggregatorLink:
             self._socket.send_multipart([peer, *parts], zmq.NOBLOCK)
 
     def close(self) -> None:
-        """Stop listening; the socket file goes with it."""
+        """Stop listening, and remove the socket's file."""
         self._context.destroy(linger=0)
         if self._guard is not None:
+            Path(self.endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
             self._guard.close()
 
 

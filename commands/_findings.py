@@ -1,0 +1,136 @@
+"""What a snapshot document says is wrong, in sentences, the worst first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from rnts.commands._document import (
+    Document,
+    health_counts,
+    losses,
+    name_of,
+    number,
+    part,
+    rows,
+    text,
+    unaccounted,
+)
+from rnts.commands._format import duration, exact, is_number
+
+_NAMED_MAX = 3  # neurons that a finding names; the table has the rest
+
+
+class Level(IntEnum):
+    """How much a finding matters."""
+
+    OK = 0
+    UNKNOWN = 1
+    WARNING = 2
+    CRITICAL = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that somebody should know, in one sentence."""
+
+    level: Level
+    text: str
+
+
+def imbalance(document: Document) -> str:
+    """By how much the account does not balance, in words."""
+    difference = unaccounted(document)
+    if difference == 0:
+        return "what agents sent and what was folded disagree"
+    what = "emitted and not accounted for" if difference > 0 else "more accounted for than emitted"
+    return f"{exact(abs(difference))} {what}"
+
+
+def findings(document: Document, fresh_losses: Mapping[str, int] | None = None) -> list[Finding]:
+    """What is wrong, the worst first; empty if all is well.
+
+    `fresh_losses` has the records lost of late, by reason, or is None where that is not known: a
+    loss that goes on is worse than one that is over.
+    """
+    found = [
+        *_of_accounting(document, fresh_losses),
+        *_of_health(document),
+        *_of_processes(document),
+    ]
+    if not part(document, "accounting"):
+        found.append(Finding(Level.UNKNOWN, "nothing is known of losses yet"))
+    if not part(document, "window"):
+        found.append(Finding(Level.UNKNOWN, "no window of time is complete yet"))
+    return sorted(found, key=lambda finding: -finding.level)
+
+
+def calm(document: Document) -> str:
+    """What to say where nothing is wrong."""
+    known = number(document, "neurons", "known")
+    return f"nothing lost, every record accounted for, none of {exact(known)} neurons unwell"
+
+
+def _of_accounting(document: Document, fresh_losses: Mapping[str, int] | None) -> list[Finding]:
+    """Records that are lost, and records that nobody can account for."""
+    found = []
+    if part(document, "accounting").get("balanced") is False:
+        found.append(Finding(Level.CRITICAL, f"not balanced: {imbalance(document)}"))
+    if lost := losses(document):
+        reasons = ", ".join(f"{reason} {exact(count)}" for reason, count in lost.items())
+        going_on = sum((fresh_losses or {}).values())
+        now = (
+            ""
+            if fresh_losses is None
+            else f", {exact(going_on) if going_on else 'none'} of them now"
+        )
+        level = Level.CRITICAL if going_on else Level.WARNING
+        found.append(Finding(level, f"{exact(sum(lost.values()))} records lost{now}: {reasons}"))
+    return found
+
+
+def _of_processes(document: Document) -> list[Finding]:
+    """Agents that are silent, messages that were none, neurons beyond the limit."""
+    found = []
+    for agent in rows(document, "agents"):
+        if agent.get("state") == "silent":
+            who = f"agent {text(agent, 'pid')} on {text(agent, 'host')}"
+            since = f" for {duration(number(agent, 'silent_ns'))}"
+            found.append(Finding(Level.WARNING, f"{who} is silent{since}"))
+    if part(document, "aggregator") and not rows(document, "agents"):
+        found.append(Finding(Level.WARNING, "no agent is connected"))
+    if part(document, "window").get("complete") is False:
+        words = "the last window is incomplete: an agent has not yet said that it is done with it"
+        found.append(Finding(Level.WARNING, words))
+    if refused := _counts(part(document, "aggregator", "refused")):
+        found.append(Finding(Level.WARNING, f"messages refused: {refused}"))
+    if beyond := number(document, "limits", "overflow_records"):
+        most = exact(number(document, "limits", "neurons_max"))
+        words = f"{exact(beyond)} records of neurons beyond the limit of {most} are not told apart"
+        found.append(Finding(Level.WARNING, words))
+    return found
+
+
+def _counts(mapping: Document) -> str:
+    """Names with their counts, without those that are zero."""
+    return ", ".join(f"{name} {exact(n)}" for name, n in mapping.items() if is_number(n) and n)
+
+
+def _of_health(document: Document) -> list[Finding]:
+    """Neurons that say that they are not well."""
+    found = []
+    states = health_counts(document)
+    for state, level in (("critical", Level.CRITICAL), ("degraded", Level.WARNING)):
+        if count := states[state]:
+            noun = "neuron" if count == 1 else "neurons"
+            sick = [row for row in rows(document, "sickest") if row.get("health") == state]
+            named = [_named(row) for row in sick[:_NAMED_MAX]]
+            more = ["…"] if named and count > len(named) else []
+            who = ": " + ", ".join(named + more) if named else ""
+            found.append(Finding(level, f"{exact(count)} {noun} {state}{who}"))
+    return found
+
+
+def _named(row: Document) -> str:
+    """A sick neuron and, where it said so, why."""
+    reason = text(row, "reason")
+    return f"{name_of(row)} ({reason})" if reason else name_of(row)
