@@ -16,7 +16,10 @@ from rnts.commands._document import (
     unaccounted,
 )
 from rnts.commands._format import duration, exact, is_number
+from rnts.commands._history import History
 
+# Fewer neurons than these come and go on every machine.
+_FALL_MIN, _FALL_SHARE = 10, 0.08
 _NAMED_MAX = 3  # neurons that a finding names; the table has the rest
 
 
@@ -46,15 +49,16 @@ def imbalance(document: Document) -> str:
     return f"{exact(abs(difference))} {what}"
 
 
-def findings(document: Document, fresh_losses: Mapping[str, int] | None = None) -> list[Finding]:
+def findings(document: Document, history: History | None = None) -> list[Finding]:
     """What is wrong, the worst first; empty if all is well.
 
-    `fresh_losses` has the records lost of late, by reason, or is None where that is not known: a
-    loss that goes on is worse than one that is over.
+    With a history it also says what has changed: a loss that goes on is worse than one that is
+    over, and many neurons that leave at once are worth a look.
     """
     found = [
-        *_of_accounting(document, fresh_losses),
+        *_of_accounting(document, history.fresh_losses() if history else None),
         *_of_health(document),
+        *(_of_change(document, history) if history else []),
         *_of_processes(document),
     ]
     if not part(document, "accounting"):
@@ -78,14 +82,21 @@ def _of_accounting(document: Document, fresh_losses: Mapping[str, int] | None) -
     if lost := losses(document):
         reasons = ", ".join(f"{reason} {exact(count)}" for reason, count in lost.items())
         going_on = sum((fresh_losses or {}).values())
-        now = (
-            ""
-            if fresh_losses is None
-            else f", {exact(going_on) if going_on else 'none'} of them now"
-        )
+        now = "" if fresh_losses is None else f", {exact(going_on) if going_on else 'none'} now"
         level = Level.CRITICAL if going_on else Level.WARNING
         found.append(Finding(level, f"{exact(sum(lost.values()))} records lost{now}: {reasons}"))
     return found
+
+
+def _of_change(document: Document, history: History) -> list[Finding]:
+    """Neurons that are not there any more, or say nothing any more, if they are many."""
+    known = number(document, "neurons", "known") or 0
+    changes = ((history.gone(), "are gone"), (history.silenced(), "fell silent"))
+    return [
+        Finding(Level.WARNING, f"{exact(n)} neurons {what} within a minute")
+        for n, what in changes
+        if n >= max(_FALL_MIN, _FALL_SHARE * (known + n))
+    ]
 
 
 def _of_processes(document: Document) -> list[Finding]:
@@ -127,6 +138,10 @@ def _of_health(document: Document) -> list[Finding]:
             more = ["…"] if named and count > len(named) else []
             who = ": " + ", ".join(named + more) if named else ""
             found.append(Finding(level, f"{exact(count)} {noun} {state}{who}"))
+    failing = [(row, number(row, "errors") or 0) for row in rows(document, "sickest")]
+    if errors := [f"{name_of(row)} {exact(n)}" for row, n in failing if n]:
+        who = ", ".join(errors[:_NAMED_MAX] + ["…"] * (len(errors) > _NAMED_MAX))
+        found.append(Finding(Level.WARNING, f"errors in the last window: {who}"))
     return found
 
 

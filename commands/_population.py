@@ -1,6 +1,6 @@
 """The tables about the neurons: their groups, the sick ones, the busy ones, what happened."""
 
-from rnts.commands._document import Document, name_of, number, part, rows, text
+from rnts.commands._document import Document, health_counts, name_of, number, part, rows, text
 from rnts.commands._format import ABSENT, age, count, duration, percent, quantity
 from rnts.commands._table import LABEL, Cell, Column, Section
 from rnts.commands._vitals import HEALTH_STYLE
@@ -57,10 +57,10 @@ def sickest(document: Document) -> Section:
     """The neurons that say that they are not well, and why."""
     columns = (
         Column("", 12, share=3, is_text=True),
-        Column("group", 8, share=2, rank=2, is_text=True),
+        Column("group", 8, share=2, rank=3, is_text=True),
         Column("health", 8, is_text=True),
-        Column("for", 3, rank=3),
-        Column("reason", 12, share=4, rank=1, is_text=True),
+        Column("for", 3, rank=2),
+        Column("reason", 20, share=4, rank=1, is_text=True),
         Column("errors", 6, rank=4),
     )
     now_ns = number(document, "time_ns")
@@ -75,7 +75,8 @@ def sickest(document: Document) -> Section:
         )
         for row in rows(document, "sickest")
     ]
-    return Section("sickest", columns, found)
+    states = health_counts(document)
+    return Section("sickest", columns, found, states["degraded"] + states["critical"])
 
 
 def _health(row: Document) -> Cell:

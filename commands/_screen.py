@@ -1,5 +1,6 @@
 """The live screen of `rnts up`: what is wrong, the vital signs, tables while room lasts."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from rnts.commands._table import LABEL, TITLE, line
 
 STALE_S = 3  # a document that has not changed for so long is said to be old
 MARGIN = " "
+# Tells trouble from ordinary progress in what the supervisor and its children say.
+_ALARM = re.compile(
+    r"\b(warning|error|critical|died|killed|cannot|refused|restart\w*)\b", re.IGNORECASE
+)
 _HEADER_LINES = 8  # a screen lower than this does without a header
 _HEADER_GAP_CELLS = 2
 _AUTOWRAP_OFF, _AUTOWRAP_ON = "\x1b[?7l", "\x1b[?7h"
@@ -79,7 +84,7 @@ class Limits:
 
 
 # From this height on, these limits.
-_LIMITS = ((34, Limits(6, 5, 6, 1)), (20, Limits(3, 1, 2, 1)), (0, Limits(1, 0, 0, 0)))
+_LIMITS = ((34, Limits(6, 3, 6, 1)), (20, Limits(3, 1, 2, 1)), (0, Limits(1, 0, 0, 0)))
 
 
 @dataclass(frozen=True)
@@ -115,13 +120,14 @@ class Frame:
         waiting = line(
             [(f"waiting for the aggregator … {elapsed(self.elapsed_s)}", "yellow")], width
         )
-        return [self._header(width), waiting, *self._notices(width, max(0, height - 2))]
+        newest = self.notices[-max(1, height - 2) :]
+        return [self._header(width), waiting, *(_notice(notice, width) for notice in newest)]
 
     def _all(self, document: Document, width: int, height: int) -> list[Text]:
         """From the top: what is wrong, the vital signs, tables."""
         limits = next(limits for least, limits in _LIMITS if height >= least)
         air = [Text(end="")] * limits.air
-        found = self._stale() + findings(document, self.history.fresh_losses())
+        found = self._stale() + findings(document, self.history)
         top = [self._header(width)] if height >= _HEADER_LINES else []
         top += _vitals.verdict(found, calm(document), width, limits.findings)
         top += self._notices(width, limits.notices)
@@ -144,9 +150,10 @@ class Frame:
         return left
 
     def _notices(self, width: int, limit: int) -> list[Text]:
-        """The supervisor's last lines."""
-        newest = self.notices[-limit:] if limit > 0 else ()
-        return [line([("• ", LABEL), (notice, "yellow")], width) for notice in newest]
+        """The last notices that somebody should see, else the very last one."""
+        alarms = [notice for notice in self.notices if _ALARM.search(notice)]
+        newest = (alarms or self.notices[-1:])[-limit:] if limit > 0 else ()
+        return [_notice(notice, width) for notice in newest]
 
     def _stale(self) -> list[Finding]:
         """A finding if the document is old."""
@@ -156,3 +163,8 @@ class Frame:
         return [
             Finding(Level.CRITICAL, f"no news from the aggregator for {age}; what follows is old")
         ]
+
+
+def _notice(notice: str, width: int) -> Text:
+    """One line of the supervisor."""
+    return line([("• ", LABEL), (notice, "yellow" if _ALARM.search(notice) else LABEL)], width)

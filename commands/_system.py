@@ -41,11 +41,12 @@ def metrics(document: Document) -> Section:
 
 def links(document: Document) -> Section:
     """The links between neurons that carried most."""
-    return links_of("links", rows(document, "links", "top"))
+    known = round(number(document, "links", "count") or 0)
+    return links_of("links", rows(document, "links", "top"), known)
 
 
-def links_of(title: str, found: list[Document]) -> Section:
-    """Some links under a title of their own."""
+def links_of(title: str, found: list[Document], total: int = 0) -> Section:
+    """Some of all links under a title of their own."""
     columns = (
         Column("", 10, share=1, is_text=True),
         Column("to", 10, share=1, is_text=True),
@@ -63,7 +64,7 @@ def links_of(title: str, found: list[Document]) -> Section:
         )
         for row in found
     ]
-    return Section(title, columns, cells)
+    return Section(title, columns, cells, total)
 
 
 def processes(document: Document) -> Section:

@@ -1,12 +1,12 @@
 """Lines of one row: tables and labelled parts, which drop whole cells before they cut one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from rich.text import Text
 
-from rnts.commands._format import visible
+from rnts.commands._format import count, visible
 
 TITLE, LABEL = "bold", "dim"
 GAP_CELLS = 2
@@ -143,17 +143,19 @@ def _widths(columns: Sequence[Column], width: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Section:
-    """A table with its title in the place of the first column's."""
+    """A table with its title in the place of the first column's; `total` counts what it is of."""
 
     title: str
     columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell]] = field(default_factory=tuple)
+    rows: Sequence[Sequence[Cell]]
+    total: int = 0
 
     def lines(self, width: int, limit: int) -> list[Text]:
         """At most `limit` lines of the table, of which the first has the titles."""
         shown = self.rows[: max(0, limit - 1)]
         title = self.title
-        if len(shown) < len(self.rows):
-            title += f" {len(shown)}/{len(self.rows)}"
+        total = max(self.total, len(self.rows))
+        if len(shown) < total:
+            title += f" {len(shown)}/{count(total)}"
         first = replace(self.columns[0], title=title, style=TITLE)
         return table([first, *self.columns[1:]], shown, width)[:limit]

@@ -25,7 +25,7 @@ def agent(
     stop = stop_event()
     flags = {"agent.host": host, "telemetry.transport.endpoints": endpoint or None}
     settings = load(config, flags)
-    from rnts.services import run_agent
+    from rnts.agent_process import run_agent
 
     run_agent(settings, stop)
     raise typer.Exit(stop.exit_code)

@@ -23,7 +23,7 @@ def aggregate(
 
     stop = stop_event()
     settings = load(config, {"aggregator.bind": bind})
-    from rnts.services import run_aggregator
+    from rnts.aggregator_process import run_aggregator
 
     run_aggregator(settings, insecure, stop)
     raise typer.Exit(stop.exit_code)

@@ -1,10 +1,10 @@
 """Leaky integrate-and-fire neurons on sparse random synapses, one step of model time a call.
 
-Guarantee: the same seed gives the same spikes on every machine; synaptic inputs are whole numbers,
-so the order in which they arrive changes nothing. The leak is integrated exactly for inputs that
-arrive at step boundaries: V' = rest + (V - rest) * exp(-dt / tau) + inputs (current-based model
-with delta synapses; Brunel, J. Comput. Neurosci. 8, 2000). Cost: about 6 ns a neuron and step, and
-1 to 5 ns a synapse that carries a spike (the targets lie scattered in memory).
+Guarantee: the same seed gives the same spikes; synaptic inputs are whole numbers, so the order in
+which they arrive changes nothing. The leak is integrated exactly for inputs that arrive at step
+boundaries: V' = rest + (V - rest) * exp(-dt / tau) + inputs (current-based model with delta
+synapses; Brunel, J. Comput. Neurosci. 8, 2000). Cost: 8 to 12 ns a neuron and step, and for each
+synapse that carries a spike 3 ns among 1,000 neurons, 35 ns among 1,000,000 (cache misses).
 
 Shapes, for N neurons in G groups with S synapses in all:
     header      int64[2]            HEADER_*

@@ -22,7 +22,7 @@ from rnts.links.zmq import AggregatorLink
 from rnts.snapshot import neuron_snapshot, snapshot
 from rnts.windows import Windows
 
-_TICK_MS = 20  # windows are looked after this often while nothing arrives
+_TICK_MS = 50  # windows are looked after this often while nothing arrives
 _DAMAGED_TRIES = 3  # a frame that arrives damaged as often is given up
 _AGENT_GONE_NS = 60_000_000_000  # the session of an agent that is silent for so long is dropped
 

@@ -53,27 +53,23 @@ class Collector:
 
     def discover(self) -> list[AttachedSegment]:
         """Attach what is new and take new lanes in; the segments that were attached."""
-        found = []
-        for folder in self._folders():
-            found += _segment_files(folder)
+        found = {path for folder in self._folders() for path in _segment_files(folder)}
         self._known = {path: why for path, why in self._known.items() if path in found}
-        attached = [s for path in found if (s := self._attach(path)) is not None]
+        new = sorted(path for path in found if self._known.get(path, "locked") == "locked")
+        attached = [s for path in new if (s := self._attach(path)) is not None]
         for segment in self.segments:
             self._take_lanes(segment, segment.new_lanes())
         return attached
 
     def _attach(self, path: Path) -> AttachedSegment | None:
-        """Attach one file unless that was tried; one that is held elsewhere is tried again."""
-        known = self._known.get(path)
-        if known is not None and known != "locked":
-            return None
+        """Attach one file; what is none is refused under a reason, counted once."""
         try:
             segment = AttachedSegment(path)
         except SegmentError as error:
             reason = str(error).partition(":")[0]
             if reason in ("truncated", "foreign") and _is_young(path):
                 return None
-            if known is None:
+            if path not in self._known:
                 self.refused[reason] += 1
                 log.warning("segment is left out: %s", error)
             self._known[path] = reason
@@ -107,6 +103,8 @@ class Collector:
 
     def source_rows(self) -> NDArray[np.int64]:
         """Rows of all lanes whose counters have moved since the last call."""
+        if not len(self.lanes):
+            return np.zeros((0, len(SOURCE_COLUMNS)), np.int64)
         counters = np.empty((len(self.lanes), _COUNTERS), np.int64)
         kernel.read_counters(self.lanes, counters)
         taken = self.lanes[:, kernel.TAKEN].copy()
@@ -216,7 +214,7 @@ def _rows(
 def _segment_files(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
-            return sorted(Path(e.path) for e in entries if e.name.endswith(SEGMENT_SUFFIX))
+            return [Path(e.path) for e in entries if e.name.endswith(SEGMENT_SUFFIX)]
     except OSError:
         return []
 

@@ -34,4 +34,6 @@ class Pacer:
         """Say that so many steps are done, and how long they took together."""
         self._due_ns += steps * self.step_ns
         cost_ns = max(1.0, took_ns / steps)
-        self.cost_ns += (COST_GAIN if self.cost_ns else 1.0) * (cost_ns - self.cost_ns)
+        # The first burst is dear, since it touches memory for the first time: forget it at once.
+        is_like_others = cost_ns > self.cost_ns / 2 > 0
+        self.cost_ns += (COST_GAIN if is_like_others else 1.0) * (cost_ns - self.cost_ns)

@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from rnts import demo_network, demo_report, events, jit, layout, model
+from rnts import accounting, demo_network, demo_report, events, jit, layout, model
 from rnts.demo_network import Network
 from rnts.demo_report import (
     CALM,
@@ -185,7 +185,7 @@ def step_once(lane, network, reports):
 def _fingerprint() -> int:
     """A number for all sources that are compiled into `run_steps`."""
     digest = hashlib.sha256()
-    for module in (demo_network, demo_report, events, jit, layout, model):
+    for module in (accounting, demo_network, demo_report, events, jit, layout, model):
         digest.update(Path(str(module.__file__)).read_bytes())
     return int.from_bytes(digest.digest()[:7], "big")
 

@@ -6,6 +6,7 @@ the peer of a unix socket, and how much went through a TCP one.
 
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 
 from rnts.host_sockets import Socket, Sockets, Traffic
@@ -34,14 +35,14 @@ _TIMEOUT_S = 1.0
 def tcp_monitor(family: int) -> Sockets:
     """Established connections of AF_INET or AF_INET6; raises OSError."""
     request = _INET_REQUEST.pack(family, socket.IPPROTO_TCP, _WITH_TCP_INFO, _ESTABLISHED)
-    for bodies in _dump(request):
+    for bodies in _dump(request, _INET_MESSAGE.size):
         yield [_tcp_socket(body, family) for body in bodies]
 
 
 def unix_monitor() -> Sockets:
     """Connected unix sockets; raises OSError."""
     request = _UNIX_REQUEST.pack(socket.AF_UNIX, _ESTABLISHED, 0, _WITH_UNIX_PEER, 0, 0)
-    for bodies in _dump(request):
+    for bodies in _dump(request, _UNIX_MESSAGE.size):
         yield [_unix_socket(body) for body in bodies]
 
 
@@ -83,10 +84,10 @@ def _address(raw: bytes, family: int) -> bytes:
 def _unix_socket(body: memoryview) -> Socket:
     (inode,) = _UNIX_MESSAGE.unpack_from(body)
     peer = _attribute(body[_UNIX_MESSAGE.size :], _UNIX_PEER)
-    return Socket(inode, peer_inode=struct.unpack("=I", peer)[0] if peer is not None else 0)
+    return Socket(inode, peer_inode=int.from_bytes(peer or b"", sys.byteorder))
 
 
-def _dump(request: bytes) -> Iterator[list[memoryview]]:
+def _dump(request: bytes, body_bytes: int) -> Iterator[list[memoryview]]:
     """The bodies of all answers to one request, a list a receive; raises OSError."""
     header = _HEADER.pack(
         _HEADER.size + len(request), _SOCK_DIAG_BY_FAMILY, _REQUEST_AND_DUMP, 1, 0
@@ -96,21 +97,26 @@ def _dump(request: bytes) -> Iterator[list[memoryview]]:
         monitor.sendto(header + request, (0, 0))
         is_done = False
         while not is_done:
-            bodies, is_done = split_messages(memoryview(monitor.recv(_RECEIVE_BYTES)))
+            data = memoryview(monitor.recv(_RECEIVE_BYTES))
+            bodies, is_done = split_messages(data, body_bytes)
             yield bodies
 
 
-def split_messages(data: memoryview) -> tuple[list[memoryview], bool]:
-    """The bodies in one datagram, and whether the answer ends there; raises OSError."""
+def split_messages(data: memoryview, body_bytes: int) -> tuple[list[memoryview], bool]:
+    """The bodies in one datagram, each of so many bytes at least, and whether the answer ends.
+
+    Raises OSError where the kernel refuses, or a message is cut off.
+    """
     bodies: list[memoryview] = []
     while len(data) >= _HEADER.size:
         length, kind, *_ = _HEADER.unpack_from(data)
-        if kind == _MESSAGE_DONE:
+        if kind == _MESSAGE_DONE and length >= _HEADER.size:
             return bodies, True
+        least = 4 if kind == _MESSAGE_ERROR else body_bytes
+        if not _HEADER.size + least <= length <= len(data):
+            raise OSError("a message of the socket monitor is cut off")
         if kind == _MESSAGE_ERROR:
             raise OSError(-struct.unpack_from("=i", data, _HEADER.size)[0], "refused")
-        if not _HEADER.size <= length <= len(data):
-            raise OSError("a message of the socket monitor is cut off")
         bodies.append(data[_HEADER.size : length])
         data = data[_aligned(length) :]
     return bodies, False

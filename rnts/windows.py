@@ -69,7 +69,7 @@ class Windows:
         self.reasons_skipped = 0  # of health, beyond `REASONS_MAX` in a batch
         self._retire_after_ns = retire_after_ns
         self._ahead_ns = window_ns if clock_ahead_ns is None else clock_ahead_ns
-        self._begun = False
+        self._oldest: int | None = None  # the oldest window that was ever opened
         self._swept_ns = 0
         self._state = np.zeros(words.STATE_WORDS, np.int64)
         self._state[words.WINDOW_NS] = window_ns
@@ -152,14 +152,14 @@ class Windows:
         """Open a window; those that are older than the ring reaches close as they are."""
         self._close_before(number - table.PANES + 1, complete=False)
         self.panes.open(number)
-        self._begun = True
+        self._oldest = number if self._oldest is None else min(self._oldest, number)
 
     def _close_before(self, boundary: int, complete: bool) -> None:
         """Close all windows before `boundary`. Only the newest is kept, and so summarised."""
         if boundary <= self.boundary:
             return
         self._state[words.FIRST_OPEN] = boundary
-        if self._begun:
+        if self._oldest is not None and self._oldest < boundary:
             self.closed = close_window(
                 boundary - 1, self.window_ns, complete, self.panes, self.population
             )

@@ -205,6 +205,7 @@ class LimitedReader(ProcReader):
         super().__init__(root, kept_max)
         self.refuses: dict[str, OSError] = {}  # by a part of the name
         self.reads: list[str] = []
+        self.listed: list[str] = []
 
     def open(self, name: str) -> int:
         """Open, or refuse; notes each name."""
@@ -215,7 +216,8 @@ class LimitedReader(ProcReader):
         return super().open(name)
 
     def names(self, name: str = "") -> list[str]:
-        """List, or refuse."""
+        """List, or refuse; notes each name."""
+        self.listed.append(name)
         for part, error in self.refuses.items():
             if part in name:
                 reason = "forbidden" if isinstance(error, PermissionError) else "failed"

@@ -39,6 +39,16 @@ def test_pace_keeps_bursts_short() -> None:
     assert pacer.steps_due(2 * SECOND) == 1
 
 
+def test_pace_forgets_a_dear_first_burst() -> None:
+    """A step that took far longer than those that follow does not count for long."""
+    pacer = Pacer(0, STEP_NS)
+    pacer.note(1, 300 * STEP_NS)
+    pacer.note(1, 30 * STEP_NS)
+    assert pacer.interval_ns == 30 * STEP_NS
+    pacer.note(1, 40 * STEP_NS)
+    assert 30 * STEP_NS < pacer.interval_ns < 40 * STEP_NS
+
+
 def test_pace_slips_when_far_behind() -> None:
     """After a stop the steps of the last moment are caught up on, the others never happen."""
     pacer = Pacer(0, STEP_NS)

@@ -343,7 +343,7 @@ def test_other_failures_are_counted(machine: Machine) -> None:
 
 
 def test_without_clocks_all_are_read_in_each_pass(tmp_path: Path) -> None:
-    """A `/proc` of another system serves too: CPU time comes in ticks, and nobody is passed over."""
+    """A `/proc` of another system serves too: CPU time in ticks, and nobody is passed over."""
     machine = Machine(tmp_path, has_clocks=False)
     machine.put(5, Facts(cpu_ticks=10))
     machine.beat()

@@ -74,7 +74,9 @@ def test_a_kernel_worker_keeps_its_name() -> None:
     """What a worker works at is not a part of its name; a user's program may be called so."""
     busy = Facts(b"kworker/1:2-events_power", flags=KERNEL_THREAD)
     assert parse_stat(busy.stat(7)).comm == b"kworker/1:2"
-    assert parse_stat(Facts(b"kworker/R-netns", flags=KERNEL_THREAD).stat(7)).comm.endswith(b"netns")
+    assert parse_stat(Facts(b"kworker/R-netns", flags=KERNEL_THREAD).stat(7)).comm.endswith(
+        b"netns"
+    )
     assert parse_stat(Facts(b"kworker/1:2-mine").stat(7)).comm == b"kworker/1:2-mine"
 
 
@@ -223,7 +225,7 @@ def test_identities(proc: FakeProc, facts: Facts, expected: tuple[str, ...]) -> 
 
 def test_long_names_fit(proc: FakeProc) -> None:
     """Whatever a program is called, its name keeps to the 255 bytes that a neuron's may have."""
-    whole = "𝕏" * 90
+    whole = "\N{MUSICAL SYMBOL G CLEF}" * 90
     facts = Facts(whole.encode()[:15], cmdline=whole.encode() + b"\0")
     proc.put(5, facts)
     reader = ProcReader(proc.root)

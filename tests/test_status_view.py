@@ -4,34 +4,42 @@ import io
 import json
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import typer
+from naive_windows import Item, to_records
 from rich.cells import cell_len
+from screen_tools import SNAPSHOT
 from typer.testing import CliRunner, Result
 
 from rnts.commands.status import print_text, snapshot_lines, status
 from rnts.errors import ConnectError, RntsError
+from rnts.model import Health, Kind
+from rnts.snapshot import neuron_snapshot, snapshot
+from rnts.windows import Windows
 
-SNAPSHOT = json.loads((Path(__file__).parent / "data" / "snapshot.json").read_text())
 NEURON = {
     "version": 1,
     "time_ns": SNAPSHOT["time_ns"],
     "neuron": {
-        "neuron_id": "5f0c2a9b1e7d4c33",
+        "neuron_id": "6849421935478913587",
         "name": "motor/17",
         "group": "motor",
         "role": "pyramidal",
         "host": "vm-7",
         "health": "critical",
         "reason": "no spike for 5 s",
+        "since_ns": SNAPSHOT["time_ns"] - 5_000_000_000,
+        "last_seen_ns": SNAPSHOT["time_ns"] - 1_000_000_000,
+        "last": {"queue_depth": 12, "memory_bytes": 1 << 20},
+        "window": {key: SNAPSHOT["window"][key] for key in ("start_ns", "end_ns", "complete")},
         "records": 48_211,
-        "last_seen_ns": SNAPSHOT["time_ns"] - 5_000_000_000,
+        "errors": 3,
         "metrics": {"processing_time_ns": SNAPSHOT["metrics"]["processing_time_ns"]},
-        "events": SNAPSHOT["events"]["recent"][:2],
+        "links": {"in": SNAPSHOT["links"]["top"][:1], "out": []},
+        "events": SNAPSHOT["events"]["recent"][:1],
     },
 }
 APP = typer.Typer()
@@ -93,16 +101,25 @@ def test_one_neuron_is_shown_in_full(asked: Asked) -> None:
     result = run("--neuron", "motor/17")
 
     assert asked[0][1] == {"type": "neuron", "neuron": "motor/17"}
-    for words in (
-        "motor/17  5f0c2a9b1e7d4c33",
-        "group motor  role pyramidal  host vm-7",
-        "critical  no spike for 5 s",
-        "48,211",
-        "5s ago",
-        "processing_time_ns",
-        "ErrorOccurred",
-    ):
-        assert words in result.stdout
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert lines == [
+        "motor/17 id 6849421935478913587",
+        "is in group motor role pyramidal host vm-7",
+        "health critical for 5s no spike for 5 s",
+        "records 48,211 in the last window 3 errors",
+        "last seen 1s ago",
+        "",
+        "metrics last mean p50 p99 max",
+        "processing_time_ns - 21.5 µs 9.31 µs 1.98 ms 311 ms",
+        "queue_depth 12 - - - -",
+        "memory_bytes 1.00 MiB - - - -",
+        "",
+        "links in to msgs bytes latency",
+        "cortex/1/0 cortex/2/0 12.0k 1.10 MiB 48.0 µs",
+        "",
+        "events ago neuron detail",
+        "ErrorOccurred 0s motor/17 Timeout · upstream did not answer within…",
+    ]
     assert json.loads(run("--neuron", "motor/17", "--json").stdout) == NEURON
 
 
@@ -171,3 +188,40 @@ def test_the_command_imports_nothing_heavy() -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert found.stdout.strip() == "set()"
+
+
+def shape(value: Any) -> Any:
+    """The keys of a document, all the way down; lists by their first row, metrics by any."""
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return {key: shape(part) for key, part in value.items()} if isinstance(value, dict) else None
+
+
+def test_the_samples_are_like_the_documents_of_an_aggregator() -> None:
+    """Keys and nesting of the samples in these tests are those of `rnts.snapshot`."""
+    second, now_ns = 1_000_000_000, 1_790_000_002_000_000_000
+    windows = Windows(second, (50, 90, 95, 99, 99.9))
+    sample = {"processing_time_ns": 5e8, "activation_count": 3, "health": Health.CRITICAL}
+    link, error = {"link_peer_id": 2, "link_latency_ns": 9}, {"event_type": 5}
+    items = [
+        Item(1, now_ns - second, Kind.NAME, {}, ("neuron", "motor", "role", "host")),
+        Item(1, now_ns - second, Kind.SAMPLE, {"activation_count": 1}),
+        Item(1, now_ns - second, Kind.SAMPLE, sample, ("no spike",)),
+        Item(1, now_ns - second, Kind.EVENT, error, ("Timeout", "upstream")),
+        Item(1, now_ns - second, Kind.LINK, link),
+    ]
+    windows.fold(to_records(items), now_ns)
+    windows.advance(now_ns, complete=True)
+    about = {key: SNAPSHOT[key] for key in ("accounting", "agents", "aggregator")}
+    document = snapshot(windows, time_ns=now_ns, **about)
+    neuron = neuron_snapshot(windows, "neuron", time_ns=now_ns)
+    sampled = SNAPSHOT | {"groups": {"motor": SNAPSHOT["groups"]["motor"]}}
+    sampled["metrics"] = {name: sampled["metrics"][name] for name in document["metrics"]}
+    sampled["events"] = sampled["events"] | {"counts": document["events"]["counts"]}
+    document["groups"]["motor"]["metrics"].pop("activation_count")
+
+    assert shape(document) == shape(sampled)
+    assert shape(neuron)["neuron"].keys() == NEURON["neuron"].keys()
+    assert shape(neuron)["neuron"]["links"].keys() == NEURON["neuron"]["links"].keys()
+    assert neuron_snapshot(windows, "neuro", time_ns=now_ns)["near"] == ["neuron"]
+    assert snapshot_lines(document, 100, 40)[0].plain.startswith(" CRITICAL  1 neuron critical")
