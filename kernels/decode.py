@@ -17,7 +17,7 @@ _FROM, _TO = 0, 1  # words of a column in the directory; both are 0 where it is 
 
 @device
 def _find_columns(data, directory, control):
-    """Fill the directory; columns that are not known are skipped unless they are critical."""
+    """Fill the directory; what is unknown and not critical may be there, too."""
     directory[:, :] = 0
     position, end = control[columns.POSITION], control[columns.END]
     while position < end:
@@ -30,10 +30,9 @@ def _find_columns(data, directory, control):
             stop += np.int64(data[position + 1 + i]) << (8 * i)
         if stop > end or column >= columns.CRITICAL:
             return columns.BAD_COLUMN
-        if column < columns.COLUMNS:
-            if directory[column, _TO] != 0:
-                return columns.BAD_COLUMN
-            directory[column, _FROM], directory[column, _TO] = start, stop
+        if directory[column, _TO] != 0:
+            return columns.BAD_COLUMN
+        directory[column, _FROM], directory[column, _TO] = start, stop
         position = stop
         control[columns.POSITION] = position
     return 0

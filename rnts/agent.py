@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import resource
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from rnts.delivery import Limits, Sender, parse_message
 from rnts.frame import SLOTS_PER_FRAME_MAX, FrameEncoder
 from rnts.links.zmq import AgentLink
 from rnts.names import NameFeed
+from rnts.process import Stop
 from rnts.runtime import boot_id, runtime_folder, segment_folders
 
 _PASS_NS = 1_000_000  # between passes while records come: what a pass costs is shared by more
@@ -91,7 +91,7 @@ class Agent:
         self._ended: dict[int, int] = {}  # entry number that holds a source's last row
         self._due = {"discover": 0, "heartbeat": 0, "status": 0}
 
-    def run(self, stop: threading.Event, before_end: Callable[[], None]) -> None:
+    def run(self, stop: Stop, before_end: Callable[[], None]) -> None:
         """Work until `stop` is set, call `before_end`, then deliver what is there: 2 s at most."""
         self._connect(0)
         try:

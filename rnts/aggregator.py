@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import resource
-import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from rnts.delivery import Message, Receiver, Session, Type, Verdict, parse_messa
 from rnts.errors import FrameError
 from rnts.frame import Frame, FrameDecoder
 from rnts.links.zmq import AggregatorLink
+from rnts.process import Stop
 from rnts.snapshot import neuron_snapshot, snapshot
 from rnts.windows import Windows
 
@@ -54,7 +54,7 @@ class Aggregator:
         self._counts = {"aggregated": 0, "late": 0, "future": 0}
         self._to_acknowledge: set[int] = set()
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: Stop) -> None:
         """Work until `stop` is set."""
         try:
             while not stop.is_set():

@@ -132,7 +132,7 @@ class ColumnDecoder:
         self._last = np.zeros((NEURONS_MAX, _LAST_WORDS), np.int64)
         self._work = np.zeros((columns.WORK_LINES, RECORDS_MAX), np.int64)
         self._streams = np.zeros((columns.STREAM_LINES, RECORDS_MAX), np.uint64)
-        self._directory = np.zeros((columns.COLUMNS, 2), np.int64)
+        self._directory = np.zeros((columns.CRITICAL, 2), np.int64)
         self._control = _control()
 
     def decode(self, data: NDArray[np.uint8], start: int, end: int, count: int) -> Records:

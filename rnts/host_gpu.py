@@ -51,7 +51,7 @@ class GpuUsage:
             self.reason = "nvidia-ml-py is not installed"
             return
         try:
-            if os.stat("/proc/self/ns/pid").st_ino != _INITIAL_PID_NAMESPACE:
+            if _pid_namespace() != _INITIAL_PID_NAMESPACE:
                 self.reason = "process numbers of a container are not those of the driver"
                 return
         except OSError as error:
@@ -95,3 +95,7 @@ class GpuUsage:
                 usage[sample.pid] = float(sample.smUtil)
         self._seen_us[index] = max([self._seen_us[index], *newest.values()])
         return usage
+
+
+def _pid_namespace() -> int:
+    return os.stat("/proc/self/ns/pid").st_ino

@@ -1,12 +1,14 @@
 """What every long-running process of RNTS does alike: it ends on signals, and with its parent."""
 
+import contextlib
 import ctypes
 import os
+import select
 import signal
 import socket
 import sys
-import threading
 from pathlib import Path
+from typing import Protocol
 
 from rnts.errors import UsageError
 from rnts.runtime import runtime_folder
@@ -15,10 +17,31 @@ SUPERVISED = "RNTS_SUPERVISED_BY"  # pid of the supervisor, in the environment o
 _PR_SET_PDEATHSIG = 1
 
 
-class StopEvent(threading.Event):
-    """Set by SIGTERM and SIGINT; `signal` says by which. A second SIGINT ends the process."""
+class Stop(Protocol):
+    """What a loop asks whether it is to end; a threading.Event is one, too."""
 
-    signal: int = 0
+    def is_set(self) -> bool:
+        """Whether to end."""
+
+
+class StopEvent:
+    """Set by SIGTERM and SIGINT; `signal` says by which. A second SIGINT ends the process.
+
+    No threading.Event: its lock may be held by the very thread that a signal interrupts.
+    """
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self._read_end, self._write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def is_set(self) -> bool:
+        """Whether a signal came."""
+        return self.signal != 0
+
+    def wait(self, timeout_s: float) -> bool:
+        """Sleep until a signal comes, at most `timeout_s`; whether one came."""
+        select.select([self._read_end], [], [], timeout_s)
+        return self.is_set()
 
     @property
     def exit_code(self) -> int:
@@ -28,9 +51,10 @@ class StopEvent(threading.Event):
     def on_signal(self, number: int, frame: object) -> None:
         """Handle a signal."""
         if number == signal.SIGINT and self.signal == signal.SIGINT:
-            os._exit(130)
+            os._exit(128 + signal.SIGINT)
         self.signal = number
-        self.set()
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._write_end, b"!")
 
 
 def stop_event() -> StopEvent:

@@ -100,9 +100,19 @@ class Producer:
     ) -> None:
         """Name many neurons at once, for code that reports by id; `group` is one or one each."""
         groups = [group] * len(names) if isinstance(group, str) else group
-        host = _host_name()
-        for neuron_id, name, own_group in zip(ids, names, groups, strict=True):
-            self._announce(int(neuron_id), join_strings(name, own_group, role, host))
+        end = join_strings(role, _host_name())
+        known = {own_group: join_strings(own_group) + end for own_group in set(groups)}
+        new = {
+            int(neuron_id): join_strings(name) + known[own_group]
+            for neuron_id, name, own_group in zip(ids, names, groups, strict=True)
+        }
+        if self.enabled:
+            with self._lock:
+                self._names.update(new)
+                if self._segment is None:
+                    self._attach()  # which appends all names, these too
+                else:
+                    self._segment.append_names(new)
 
     def forget(self, neuron: Neuron) -> None:
         """Let go of the name of a neuron that has left, so that it is not announced anew."""
@@ -175,7 +185,7 @@ class Producer:
             if self._segment is None:
                 self._attach()  # which appends all names, this one too
             else:
-                self._segment.append_name(neuron_id, strings)
+                self._segment.append_names({neuron_id: strings})
 
     def _claim_writer(self) -> LaneWriter | None:
         segment = self._attach()
@@ -200,8 +210,7 @@ class Producer:
                 self._enabled = False
                 self._warn_once("segment", f"telemetry is off: no shared memory: {error}")
                 return None
-            for neuron_id, strings in self._names.items():
-                self._segment.append_name(neuron_id, strings)
+            self._segment.append_names(self._names)
         return self._segment
 
     def _warn_once(self, key: str, message: str) -> None:

@@ -4,6 +4,7 @@ import mmap
 import os
 import struct
 import sys
+from itertools import islice
 from pathlib import Path
 
 from rnts import layout
@@ -11,6 +12,7 @@ from rnts.model import SLOT_BYTES
 from rnts.runtime import SEGMENT_SUFFIX, boot_id, process_start_time
 
 _NAME_HEADER = struct.Struct("<HQ")
+_NAMES_AT_ONCE = 4096  # in one write
 
 
 class Segment:
@@ -66,21 +68,26 @@ class Segment:
         self.words[(control + layout.LANE_THREAD) // 8] = thread
         self.words[(control + layout.LANE_STATE) // 8] = layout.STATE_ACTIVE
 
-    def append_name(self, neuron_id: int, strings: bytes) -> bool:
-        """Append to the log of names; False, counted, when the log or the memory is full."""
+    def append_names(self, names: dict[int, bytes]) -> None:
+        """Append to the log of names; what the log or the memory has no room for is counted."""
         length = self.words[layout.HEADER_NAMES_BYTES // 8]
-        raw = _NAME_HEADER.pack(len(strings), neuron_id) + strings
-        try:
-            if length + len(raw) > layout.NAMES_BYTES_MAX:
-                raise OSError
-            written = os.pwrite(self.descriptor, raw, self.size + length)
-        except OSError:
-            written = 0
-        if written < len(raw):
-            self.words[layout.HEADER_NAMES_REFUSED // 8] += 1
+        items = iter(names.items())
+        while piece := list(islice(items, _NAMES_AT_ONCE)):
+            raw = b"".join(_NAME_HEADER.pack(len(text), key) + text for key, text in piece)
+            if not self._append(raw, length):
+                self.words[layout.HEADER_NAMES_REFUSED // 8] += len(piece)
+                continue
+            length += len(raw)
+            self.words[layout.HEADER_NAMES_BYTES // 8] = length
+
+    def _append(self, raw: bytes, length: int) -> bool:
+        """Write behind what is published; whether all of it found room."""
+        if length + len(raw) > layout.NAMES_BYTES_MAX:
             return False
-        self.words[layout.HEADER_NAMES_BYTES // 8] = length + len(raw)
-        return True
+        try:
+            return os.pwrite(self.descriptor, raw, self.size + length) == len(raw)
+        except OSError:
+            return False
 
     def unlink(self) -> None:
         """Remove the file; mappings go on until their owners let go."""

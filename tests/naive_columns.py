@@ -303,7 +303,7 @@ def _values(content: bytes, about: NaiveField, records: list[NaiveRecord], rows:
 
 def _meaning(code: int, about: NaiveField) -> int | float:
     if about.step:
-        return code / round(1 / about.step)
+        return float(code) / round(1 / about.step)
     bits = int(about.stored[1:])
     raw = (code % (1 << bits)).to_bytes(bits // 8, "little")
     if about.stored in FLOATS:
