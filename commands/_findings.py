@@ -20,6 +20,7 @@ from rnts.commands._history import History
 
 # Fewer neurons than these come and go on every machine.
 _FALL_MIN, _FALL_SHARE = 10, 0.08
+_LEFT_OUT = ("values_refused", "names_refused", "link_records_refused", "health_reasons_skipped")
 _NAMED_MAX = 3  # neurons that a finding names; the table has the rest
 
 
@@ -63,6 +64,8 @@ def findings(document: Document, history: History | None = None) -> list[Finding
     ]
     if not part(document, "accounting"):
         found.append(Finding(Level.UNKNOWN, "nothing is known of losses yet"))
+    elif number(document, "accounting", "emitted") == 0:
+        found.append(Finding(Level.UNKNOWN, "no record has arrived yet"))
     if not part(document, "window"):
         found.append(Finding(Level.UNKNOWN, "no window of time is complete yet"))
     return sorted(found, key=lambda finding: -finding.level)
@@ -110,7 +113,7 @@ def _of_processes(document: Document) -> list[Finding]:
     if part(document, "aggregator") and not rows(document, "agents"):
         found.append(Finding(Level.WARNING, "no agent is connected"))
     if part(document, "window").get("complete") is False:
-        words = "the last window is incomplete: an agent has not yet said that it is done with it"
+        words = "the last window is incomplete: an agent is silent, or records ran ahead of it"
         found.append(Finding(Level.WARNING, words))
     if refused := _counts(part(document, "aggregator", "refused")):
         found.append(Finding(Level.WARNING, f"messages refused: {refused}"))
@@ -118,6 +121,9 @@ def _of_processes(document: Document) -> list[Finding]:
         most = exact(number(document, "limits", "neurons_max"))
         words = f"{exact(beyond)} records of neurons beyond the limit of {most} are not told apart"
         found.append(Finding(Level.WARNING, words))
+    limits = part(document, "limits")
+    if refused := _counts({key: limits[key] for key in _LEFT_OUT if key in limits}):
+        found.append(Finding(Level.WARNING, f"left out: {refused}; see docs/snapshot.md"))
     return found
 
 

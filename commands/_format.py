@@ -4,6 +4,7 @@ import math
 import time
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 ABSENT = "-"  # stands where the document has no value; a zero would be a claim
@@ -118,9 +119,14 @@ def sparkline(values: Sequence[float | None]) -> str:
 
 def visible(text: Any) -> str:
     """`text` with escapes for what could steer a terminal or has no certain width: \\x1b."""
-    composed = unicodedata.normalize("NFC", str(text))
-    if composed.isascii() and composed.isprintable():
-        return composed
+    plain = str(text)
+    return plain if plain.isascii() and plain.isprintable() else _composed(plain)
+
+
+@lru_cache(maxsize=4096)  # the same names come back in every picture
+def _composed(text: str) -> str:
+    """The same for text that is not plain ASCII."""
+    composed = unicodedata.normalize("NFC", text)
     return "".join(_escape(c) if _is_hidden(c) else c for c in composed)
 
 

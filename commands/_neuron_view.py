@@ -3,7 +3,7 @@
 from rich.text import Text
 
 from rnts.commands._document import Document, name_of, number, part, rows, text
-from rnts.commands._format import ABSENT, age, exact, quantity
+from rnts.commands._format import ABSENT, age, exact, percent, quantity
 from rnts.commands._population import events
 from rnts.commands._system import links_of
 from rnts.commands._table import LABEL, TITLE, Cell, Column, Part, Section, labelled, line
@@ -58,7 +58,10 @@ def _identity(reply: Document, neuron: Document, width: int) -> list[Text]:
 
 
 def _metrics(neuron: Document) -> Section:
-    """Each metric that the neuron ever reported: its last value, and those of the last window."""
+    """Each metric that the neuron ever reported: its last value, and those of the last window.
+
+    `bound` is how far off the percentiles may be.
+    """
     columns = (
         Column("", 20, share=1, is_text=True),
         Column("last", 8),
@@ -66,6 +69,7 @@ def _metrics(neuron: Document) -> Section:
         Column("p50", 8, rank=4),
         Column("p99", 8, rank=3),
         Column("max", 8, rank=2),
+        Column("bound", 7, rank=3),
     )
     found = []
     for metric in METRICS:
@@ -80,5 +84,6 @@ def _metrics(neuron: Document) -> Section:
         )
         if any(level is not None for level in levels):
             cells = [(quantity(level, metric.unit), "") for level in levels]
-            found.append(((metric.name, LABEL), *cells))
+            bound = (percent(values.get("relative_error")), LABEL)
+            found.append(((metric.name, LABEL), *cells, bound))
     return Section("metrics", columns, found)

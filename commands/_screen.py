@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
 from rich.text import Text
 
 from rnts.commands import _vitals
@@ -102,8 +103,8 @@ class Frame:
         height = options.height or options.size.height
         for index, row in enumerate(self.lines(options.max_width, height)):
             if index:
-                yield Text("\n", end="")
-            yield row
+                yield Segment.line()
+            yield from row.render(console)  # the lines fit: rich need not wrap them
 
     def lines(self, width: int, height: int) -> list[Text]:
         """At most `height` lines of at most `width` cells."""

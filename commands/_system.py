@@ -3,7 +3,7 @@
 from rich.text import Text
 
 from rnts.commands._document import Document, number, part, rows, text
-from rnts.commands._format import ABSENT, count, duration, elapsed, quantity, size
+from rnts.commands._format import ABSENT, count, duration, elapsed, percent, quantity, size
 from rnts.commands._table import LABEL, Column, Section, line
 from rnts.model import METRICS
 
@@ -19,6 +19,7 @@ def metrics(document: Document) -> Section:
         Column("p50", 8, rank=3),
         Column("p99", 8, rank=2),
         Column("max", 8, rank=1),
+        Column("bound", 7, rank=5),
     )
     found = []
     for metric in METRICS:
@@ -33,9 +34,9 @@ def metrics(document: Document) -> Section:
             percentiles.get("99"),
             values.get("max"),
         )
-        found.append(
-            ((metric.name, LABEL), *((quantity(level, metric.unit), "") for level in levels))
-        )
+        cells = [(quantity(level, metric.unit), "") for level in levels]
+        bound = (percent(values.get("relative_error")), LABEL)
+        found.append(((metric.name, LABEL), *cells, bound))
     return Section("metrics", columns, found)
 
 

@@ -15,7 +15,7 @@ from rnts.commands._document import (
     shown_percentiles,
 )
 from rnts.commands._findings import Finding, Level, imbalance
-from rnts.commands._format import count, duration, exact, percent
+from rnts.commands._format import ABSENT, count, duration, exact, percent
 from rnts.commands._history import History
 from rnts.commands._table import LABEL, LABEL_CELLS, NARROW_CELLS, Cell, Part, labelled, line
 
@@ -74,7 +74,8 @@ def vital_signs(document: Document, width: int, history: History, reasons: int) 
 def rate_line(document: Document, history: History, width: int) -> Text:
     """Records a second with the course of the last minute."""
     bars, top = history.bars(_bars_room(width)), history.top()
-    parts = [_value(count(number(document, "records_per_second")) + "/s")]
+    rate = number(document, "records_per_second")
+    parts = [_value(ABSENT if rate is None else f"{count(rate)}/s")]
     if bars:
         parts.append(Part(1, ((bars, "cyan"),)))
     if bars and top is not None:

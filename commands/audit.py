@@ -1,4 +1,4 @@
-"""`rnts audit`: is every record that was ever attempted accounted for?"""
+"""`rnts audit`: whether every record that was ever attempted is accounted for."""
 
 import json
 from typing import TYPE_CHECKING, Annotated

@@ -47,7 +47,7 @@ def require_known(asked: str, reply: Document) -> None:
     if isinstance(reply.get("neuron"), dict):
         return
     message = f"no neuron has the id or name '{visible(asked)}'"
-    if near := [visible(name) for name in reply.get("near", [])]:
+    if near := [visible(name) for name in reply.get("near") or []]:
         message += "; did you mean " + ", ".join(near) + "?"
     raise RntsError(message)
 

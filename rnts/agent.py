@@ -19,14 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnts.accounting import COLUMN, SOURCE_BASELINE, SOURCE_COLUMNS, SOURCE_LOST
 from rnts.collector import Collector
-from rnts.delivery import Limits, Sender, parse_message
+from rnts.delivery import parse_message
 from rnts.frame import SLOTS_PER_FRAME_MAX, FrameEncoder
+from rnts.handover import Handover, lost_rows, record_counts
 from rnts.links.zmq import AgentLink
 from rnts.names import NameFeed
 from rnts.process import Stop
 from rnts.runtime import boot_id, runtime_folder, segment_folders
+from rnts.sender import Limits, Sender
 
 _PASS_NS = 1_000_000  # between passes while records come: what a pass costs is shared by more
 _BUSY_SLOTS = 8192  # a pass that took as many is followed by the next at once
@@ -87,8 +88,7 @@ class Agent:
         self._oldest_ns = 0  # steady time since which the batch has held something
         self._active_ns = 0  # steady time at which records last came
         self._watermark_ns = 0
-        self._baselines: dict[int, NDArray[np.int64]] = {}  # of each source, for a HELLO
-        self._ended: dict[int, int] = {}  # entry number that holds a source's last row
+        self._handover = Handover()
         self._due = {"discover": 0, "heartbeat": 0, "status": 0}
 
     def run(self, stop: Stop, before_end: Callable[[], None]) -> None:
@@ -149,12 +149,8 @@ class Agent:
 
     def _cut(self, now_ns: int) -> None:
         """Encode the batch with its accounts and hand the frame to the sender."""
-        last_rows = self._collector.reap()
-        rows = [*self._collector.baselines, *last_rows, *self._collector.source_rows()]
-        for row in self._collector.baselines:
-            self._baselines[int(row[COLUMN["key"]])] = row
-        self._collector.baselines.clear()
-        table = np.array(rows, np.int64).reshape(len(rows), len(SOURCE_COLUMNS))
+        number = self._sender.next_number
+        table = self._handover.rows_to_report(self._collector, number)
         slots = self._slots[: self._filled]
         names = self._names.next_slots(len(self._slots) - self._filled)
         if len(names):
@@ -163,17 +159,10 @@ class Agent:
         if self._is_due("status", now_ns, _STATUS_NS):
             self._collector.mark_seen()
             meta = self._meta()
-        number = self._sender.next_number
         frame = self._encoder.encode(
             slots, sequence=number, watermark_ns=self._watermark_ns, sources=table, meta=meta
         )
-        is_count = (table[:, COLUMN["flags"]] & SOURCE_BASELINE == 0) & (
-            table[:, COLUMN["in_frame"]] > 0
-        )
-        counted = table[is_count][:, [COLUMN["key"], COLUMN["in_frame"]]]
-        self._sender.offer(frame, dict(counted.tolist()))
-        for row in last_rows:
-            self._ended[int(row[COLUMN["key"]])] = number
+        self._sender.offer(frame, record_counts(table))
         self._filled = 0
         self._oldest_ns = 0
         self._due["heartbeat"] = now_ns + _HEARTBEAT_NS
@@ -185,7 +174,7 @@ class Agent:
             if message is not None and self._sender.on_message(message, now_ns):
                 log.info("aggregator found at %s", self._endpoint)
                 self._names.start_over()
-        self._credit_commits()
+        self._handover.take_commits(self._sender)
         for parts in self._sender.step(now_ns):
             if not self._link.send(parts):
                 header = parse_message(parts[0])
@@ -195,17 +184,6 @@ class Agent:
         if self._sender.is_suspect:
             self._connect(self._endpoint_index + 1)
 
-    def _credit_commits(self) -> None:
-        """Keep count of what is committed, for a HELLO to an aggregator that was not there."""
-        committed = self._sender.committed_counts
-        while committed:
-            for key, count in committed.popleft().items():
-                if key in self._baselines:
-                    self._baselines[key][COLUMN["in_frame"]] += count
-        for key in [k for k, n in self._ended.items() if n < self._sender.committed]:
-            del self._ended[key]
-            self._baselines.pop(key, None)
-
     def _connect(self, index: int) -> None:
         """Turn to an endpoint of the list; around its end begins again."""
         self._endpoint_index = index % len(self._options.endpoints)
@@ -214,17 +192,11 @@ class Agent:
         self._sender.lose_connection()
 
     def _hello_frame(self) -> bytes:
-        rows = list(self._baselines.values())
-        table = np.array(rows, np.int64).reshape(len(rows), len(SOURCE_COLUMNS))
-        return self._encode_empty(table, self._meta())
+        return self._encode_empty(self._handover.baselines(), self._meta())
 
     def _hole_frame(self, counts: dict[int, int]) -> bytes:
         """A frame that declares the records of frames that were given up."""
-        table = np.zeros((len(counts), len(SOURCE_COLUMNS)), np.int64)
-        table[:, COLUMN["key"]] = list(counts)
-        table[:, COLUMN["in_frame"]] = list(counts.values())
-        table[:, COLUMN["flags"]] = SOURCE_LOST
-        return self._encode_empty(table, b"")
+        return self._encode_empty(lost_rows(counts), b"")
 
     def _encode_empty(self, table: NDArray[np.int64], meta: bytes) -> bytes:
         return self._encoder.encode(

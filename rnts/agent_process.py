@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from rnts.agent import Agent, AgentOptions
-from rnts.delivery import Limits
 from rnts.host import HostSource
 from rnts.process import StopEvent, claim_role
 from rnts.producer import PROCESS
 from rnts.runtime import LANE_SLOTS_NAME, default_endpoint, make_runtime_folder
+from rnts.sender import Limits
 from rnts.settings import Settings
 from rnts.warmup import load_kernels
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rnts.accounts import Accounts
-from rnts.delivery import Message, Receiver, Session, Type, Verdict, parse_message
+from rnts.delivery import Message, Type, parse_message
 from rnts.errors import FrameError
 from rnts.frame import Frame, FrameDecoder
 from rnts.links.zmq import AggregatorLink
 from rnts.process import Stop
+from rnts.receiver import Receiver, Session, Verdict
 from rnts.snapshot import neuron_snapshot, snapshot
 from rnts.windows import Windows
 

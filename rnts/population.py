@@ -13,6 +13,7 @@ from rnts.model import Health, Kind
 from rnts.records import RECORDS_MAX, Records
 
 DEFAULT_GROUP, OTHER_GROUP = "default", "other"
+_NAME = int(Kind.NAME)
 _OTHER = 1  # index of OTHER_GROUP; that of DEFAULT_GROUP is 0, as in a row of zeros
 RETIRED_AT_ONCE_MAX = 16_384  # rows that one sweep releases; the next finds the rest
 _NEAR_AMONG_MAX = 10_000  # names that are looked at for ones that are like another
@@ -78,7 +79,7 @@ class Population:
 
     def take_names(self, records: Records, now_ns: int) -> None:
         """Take in the neurons that name themselves, and their groups."""
-        indices = np.flatnonzero(records.kinds[: records.count] == Kind.NAME)
+        (indices,) = (records.kinds[: records.count] == _NAME).nonzero()
         if indices.size == 0:
             return
         ids = records.ids[indices]
@@ -118,10 +119,11 @@ class Population:
 
     def welcome(self) -> None:
         """Give neurons that have come back the groups that they had."""
-        newcomers = self._newcomers[: self._table[table.ROWS_NEW]]
+        count = int(self._table[table.ROWS_NEW])
         self._table[table.ROWS_NEW] = 0
         if not self._gone:
             return
+        newcomers = self._newcomers[:count]
         for row, word in zip(
             newcomers.tolist(), self.rows[newcomers, table.ID].tolist(), strict=True
         ):

@@ -1,7 +1,7 @@
 """The tumbling windows of event time: they fill while records come and close on watermarks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,18 +22,17 @@ WINDOW_NS_MIN = 1_000_000
 _SWEEP_NS = 1_000_000_000  # of event time between two searches for neurons that are gone
 
 
-@dataclass(frozen=True)
-class Folded:
+class Folded(NamedTuple):
     """What became of a batch: records by fate, events by type, the newest window touched or -1.
 
     Records of kind NAME are none of these.
     """
 
-    aggregated: int = 0
-    late: int = 0
-    future: int = 0
-    events: dict[str, int] = field(default_factory=dict)
-    window_last: int = -1
+    aggregated: int
+    late: int
+    future: int
+    window_last: int
+    events: dict[str, int]
 
 
 class Windows:
@@ -98,9 +97,7 @@ class Windows:
         state = self._state
         state[words.FOLDED :] = 0
         state[words.WINDOW_LAST] = -1
-        state[words.NEXT], state[words.END] = 0, records.count
-        state[words.NOW_NS], state[words.TIME_MAX_NS] = now_ns, now_ns + self._ahead_ns
-        self._notes[2][:] = 0
+        state[: words.TIME_MAX_NS + 1] = 0, records.count, now_ns, now_ns + self._ahead_ns
         self.population.take_names(records, now_ns)
         batch = (
             records.ids,
@@ -114,28 +111,30 @@ class Windows:
         )
         while (stopped_at := fold(batch, *self._arrays)) < records.count:
             self._open(int(records.times_ns[stopped_at]) // self.window_ns)
-        return self._after_fold(records)
-
-    def _after_fold(self, records: Records) -> Folded:
-        """Keep the texts of the batch, and say what became of it."""
-        state = self._state
-        events, reasons, tally = self._notes
         self.population.welcome()
-        self.population.note_reasons(records, reasons[: state[words.REASONS_NOTED]].tolist())
-        counts = {name: n for name, n in zip(NAMES, tally.tolist(), strict=True) if n}
-        if noted := int(state[words.EVENTS_NOTED]):
+        return self._after_fold(records, state.tolist())
+
+    def _after_fold(self, records: Records, state: list[int]) -> Folded:
+        """Keep the texts of the batch, and say what became of it."""
+        events, reasons, tally = self._notes
+        counts = {}
+        if noted := state[words.EVENTS_NOTED]:
+            counts = {name: n for name, n in zip(NAMES, tally.tolist(), strict=True) if n}
+            tally[:] = 0
             self.events.counts.update(counts)
             order = np.arange(max(0, noted - RECENT_MAX), noted) % RECENT_MAX
             self.events.take(records, events[order])
-        self.overflow_records += int(state[words.OVERFLOW])
-        self.values_refused += int(state[words.REFUSED])
-        self.reasons_skipped += int(state[words.REASONS_SKIPPED])
+        if noted := state[words.REASONS_NOTED]:
+            self.population.note_reasons(records, reasons[:noted].tolist())
+        self.overflow_records += state[words.OVERFLOW]
+        self.values_refused += state[words.REFUSED]
+        self.reasons_skipped += state[words.REASONS_SKIPPED]
         return Folded(
-            aggregated=int(state[words.FOLDED]),
-            late=int(state[words.LATE]),
-            future=int(state[words.FUTURE]),
+            aggregated=state[words.FOLDED],
+            late=state[words.LATE],
+            future=state[words.FUTURE],
+            window_last=state[words.WINDOW_LAST],
             events=counts,
-            window_last=int(state[words.WINDOW_LAST]),
         )
 
     def advance(self, watermark_ns: int, complete: bool) -> int:

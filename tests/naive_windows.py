@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from rnts.kernels.panes import COUNT, MAXIMUM, MINIMUM, SUM
 from rnts.model import EVENTS, FIELD, METRICS, Kind
 from rnts.records import Records
 from rnts.text import join_strings
@@ -47,6 +48,11 @@ def to_records(items: list[Item]) -> Records:
         records.text_offsets[index + 1] = position
     records.count = len(items)
     return records
+
+
+def moments_of(row: np.ndarray, column: int) -> tuple[float, ...]:
+    """Count, sum, minimum and maximum of a column in a row of moments of the real ones."""
+    return tuple(row[part + column].item() for part in (COUNT, SUM, MINIMUM, MAXIMUM))
 
 
 def magnitude_of(value: float) -> int:

@@ -5,17 +5,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from rnts.delivery import (
-    CREDIT_ENTRIES,
-    MESSAGE_BYTES,
-    Limits,
-    Message,
-    Receiver,
-    Sender,
-    Type,
-    Verdict,
-    parse_message,
-)
+from rnts.delivery import CREDIT_ENTRIES, MESSAGE_BYTES, Message, Type, parse_message
+from rnts.receiver import Receiver, Verdict
+from rnts.sender import Limits, Sender
 
 LIMITS = Limits(retained_bytes_max=1 << 20, timeout_ns=100, retry_count=3)
 AGENT, SOURCE = 7, 42

@@ -11,7 +11,7 @@ from host_tools import BEAT_NS, KERNEL_THREAD, Facts, Machine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnts import host_connections
+from rnts import host_connections, host_monitor
 from rnts.events import ConnectionEstablished, ConnectionLost
 from rnts.host_connections import SWEEP_NS
 from rnts.host_monitor import split_messages, tcp_monitor, unix_monitor, works
@@ -153,6 +153,20 @@ def test_a_sweep_goes_on_over_passes(machine: Machine, monkeypatch: pytest.Monke
         machine.put(pid, Facts())
     assert machine.beat(20).sweeps == 0
     assert machine.sweep().sweeps == 1
+
+
+def test_a_process_with_many_files_takes_many_steps(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of open files are not looked at in one go."""
+    monkeypatch.setattr("rnts.host.SWEEP_SHARE", 0.0)
+    monkeypatch.setattr(host_connections, "DESCRIPTORS_A_STEP", 2)
+    machine.put(7, Facts(b"many", sockets=tuple(range(100, 120))))
+    machine.proc.write_sockets(*((A, C, UP, inode) for inode in range(100, 120)))
+    machine.sweep()
+    assert machine.source.report.passes > 10
+    machine.beat(4)
+    assert (machine.notes.take("many[7]") or {})["connection_count"] == 20
 
 
 def test_sweeps_keep_their_distance(machine: Machine) -> None:
@@ -327,6 +341,14 @@ def test_monitor_sees_what_goes_through() -> None:
     assert near.traffic is not None and far.traffic is not None
     assert (near.traffic.bytes, far.traffic.bytes) == (1000, 0)
     assert near.traffic.messages == 1
+
+
+def test_an_old_kernel_counts_no_traffic() -> None:
+    """A struct that ends before the counters leaves the traffic unknown."""
+    assert host_monitor._traffic(memoryview(bytes(200))) is None
+    assert host_monitor._traffic(memoryview(bytes(216))) == Traffic(0, 0, 0)
+    unmeasured = bytes(148) + b"\xff" * 4 + bytes(64)
+    assert host_monitor._traffic(memoryview(unmeasured)) == Traffic(0, 0, None)
 
 
 @pytest.mark.usefixtures("monitor")

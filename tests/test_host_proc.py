@@ -70,6 +70,12 @@ def test_a_cut_stat_is_malformed(cut: int) -> None:
     assert unreadable(parse_stat, Facts().stat(7)[:cut]) == "malformed"
 
 
+@pytest.mark.parametrize("raw", [b"7 (work) 12 0", b"7 (work)", b"7 work S 0", b"7 ) S 0 (", b""])
+def test_a_foreign_stat_is_malformed(raw: bytes) -> None:
+    """Without a name in parentheses and a state of one letter it is no `stat`."""
+    assert unreadable(parse_stat, raw) == "malformed"
+
+
 def test_a_kernel_worker_keeps_its_name() -> None:
     """What a worker works at is not a part of its name; a user's program may be called so."""
     busy = Facts(b"kworker/1:2-events_power", flags=KERNEL_THREAD)
@@ -175,6 +181,12 @@ def test_without_schedstat_switches_are_counted(proc: FakeProc) -> None:
     for schedstat in (None, (0, 0, 0)):
         proc.put(5, Facts(schedstat=schedstat, switches=(3, 4)))
         assert Threads(ProcReader(proc.root), 5).read(1) == (7, None, None)
+    proc.put(6, Facts(switches=(10, 10)))
+    proc.put(5, Facts(schedstat=None, switches=(3, 4), tasks={5: (0, 0, 0), 6: (0, 0, 0)}))
+    (proc.root / "5/task/6/status").write_bytes((proc.root / "6/status").read_bytes())
+    assert Threads(ProcReader(proc.root), 5).read(2) == (27, None, None)
+    (proc.root / "5/status").write_text("voluntary_ctxt_switches:\n")
+    assert unreadable(Threads(ProcReader(proc.root), 5).read, 1) == "malformed"
     proc.put(5, Facts(schedstat=(0, 0, 0), switches=(0, 0)))
     threads = Threads(ProcReader(proc.root), 5)
     assert threads.read(1) == (0, 0, 0)  # it has not run yet, which says nothing of the kernel

@@ -90,6 +90,7 @@ def test_the_counts_of_another_aggregator_are_not_compared() -> None:
             "WARNING  agent 7 on h is silent for 5.00 s",
         ),
         ({"window": {"complete": False}}, "WARNING  the last window is incomplete"),
+        ({"accounting": {"emitted": 0}}, "UNKNOWN  no record has arrived yet"),
         ({"window": None}, "UNKNOWN  no window of time is complete yet"),
         (
             {"aggregator": {"refused": {"checksum": 3}}},
@@ -98,6 +99,10 @@ def test_the_counts_of_another_aggregator_are_not_compared() -> None:
         (
             {"limits": {"neurons_max": 1000, "overflow_records": 12_345}},
             "WARNING  12,345 records of neurons beyond the limit of 1,000 are not told apart",
+        ),
+        (
+            {"limits": {"values_refused": 2, "names_refused": 0}},
+            "WARNING  left out: values_refused 2;",
         ),
         (
             {"sickest": [{"name": "a", "health": "healthy", "errors": 2}]},

@@ -47,6 +47,20 @@ APP.command()(status)
 Asked = list[tuple[str | None, dict[str, Any], int]]
 
 
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No wish about colours or sizes from outside reaches the tests."""
+    for name in (
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "TTY_COMPATIBLE",
+        "TTY_INTERACTIVE",
+        "COLUMNS",
+        "LINES",
+    ):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """What was asked of an aggregator that knows the sample documents."""
@@ -109,10 +123,10 @@ def test_one_neuron_is_shown_in_full(asked: Asked) -> None:
         "records 48,211 in the last window 3 errors",
         "last seen 1s ago",
         "",
-        "metrics last mean p50 p99 max",
-        "processing_time_ns - 21.5 µs 9.31 µs 1.98 ms 311 ms",
-        "queue_depth 12 - - - -",
-        "memory_bytes 1.00 MiB - - - -",
+        "metrics last mean p50 p99 max bound",
+        "processing_time_ns - 21.5 µs 9.31 µs 1.98 ms 311 ms 0.54 %",
+        "queue_depth 12 - - - - -",
+        "memory_bytes 1.00 MiB - - - - -",
         "",
         "links in to msgs bytes latency",
         "cortex/1/0 cortex/2/0 12.0k 1.10 MiB 48.0 µs",
@@ -163,7 +177,6 @@ def test_colours_are_for_terminals_that_want_them(
     """NO_COLOR and TERM=dumb get no escape at all, not even a bold one."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
-    monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     for name, value in environ.items():
         monkeypatch.setenv(name, value)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from rnts import warmup
 from rnts.__main__ import build
 from rnts.errors import RntsError
-from rnts.kernels import _jit
+from rnts.kernels import _cache
 from rnts.warmup import Step
 
 Run = Callable[..., Result]
@@ -95,7 +95,7 @@ def test_cache_forgets_former_sources_only(tmp_path: Path) -> None:
     for age, name in enumerate([*names, "photos"]):
         (tmp_path / name).mkdir()
         os.utime(tmp_path / name, (age, age))
-    _jit._forget_old(tmp_path)
+    _cache._forget_old(tmp_path)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*names[2:], "photos"])
 
@@ -106,9 +106,9 @@ def test_cache_is_an_absolute_folder_or_none(
     """A relative RNTS_CACHE_DIR counts from here; a user without a home has no cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RNTS_CACHE_DIR", "cache")
-    assert _jit.cache_root() == tmp_path / "cache"
+    assert _cache.cache_root() == tmp_path / "cache"
 
     monkeypatch.delenv("RNTS_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", "~")
-    assert _jit._prepare_cache() is None
+    assert _cache.prepare_cache() is None
     assert not list(tmp_path.iterdir())

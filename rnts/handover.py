@@ -1,0 +1,70 @@
+"""What an agent tells an aggregator that was not there: where each source stands."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnts.accounting import COLUMN, SOURCE_BASELINE, SOURCE_COLUMNS, SOURCE_LOST
+from rnts.collector import Collector
+from rnts.sender import Sender
+
+_KEY, _FLAGS, _IN_FRAME = COLUMN["key"], COLUMN["flags"], COLUMN["in_frame"]
+
+
+class Handover:
+    """The baseline row of each source, with its committed records in the column `in_frame`.
+
+    A source is forgotten when the frame that holds its last row is committed.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[int, NDArray[np.int64]] = {}
+        self._ended: dict[int, int] = {}  # number of the entry that holds a source's last row
+
+    def rows_to_report(self, collector: Collector, number: int) -> NDArray[np.int64]:
+        """The table of sources of entry `number`, int64[n, len(SOURCE_COLUMNS)].
+
+        Baselines of new sources come first, then last rows of ended ones, then what has moved.
+        """
+        last_rows = collector.reap()
+        moved = collector.source_rows()
+        for row in collector.baselines:
+            self._rows[int(row[_KEY])] = row.copy()
+        for row in last_rows:
+            self._ended[int(row[_KEY])] = number
+        rows = table_of([*collector.baselines, *last_rows, *moved])
+        collector.baselines.clear()
+        return rows
+
+    def take_commits(self, sender: Sender) -> None:
+        """Credit what the aggregator has committed since the last call."""
+        while sender.committed_counts:
+            for key, count in sender.committed_counts.popleft().items():
+                if key in self._rows:
+                    self._rows[key][_IN_FRAME] += count
+        for key in [key for key, number in self._ended.items() if number < sender.committed]:
+            del self._ended[key]
+            self._rows.pop(key, None)
+
+    def baselines(self) -> NDArray[np.int64]:
+        """The rows for a HELLO."""
+        return table_of(list(self._rows.values()))
+
+
+def table_of(rows: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Rows as a table, int64[n, len(SOURCE_COLUMNS)], also where there are none."""
+    return np.array(rows, np.int64).reshape(len(rows), len(SOURCE_COLUMNS))
+
+
+def lost_rows(counts: dict[int, int]) -> NDArray[np.int64]:
+    """Rows that declare records given up, by source."""
+    table = np.zeros((len(counts), len(SOURCE_COLUMNS)), np.int64)
+    table[:, _KEY] = list(counts)
+    table[:, _IN_FRAME] = list(counts.values())
+    table[:, _FLAGS] = SOURCE_LOST
+    return table
+
+
+def record_counts(table: NDArray[np.int64]) -> dict[int, int]:
+    """The records of each source in the frame that has this table."""
+    is_count = (table[:, _FLAGS] & SOURCE_BASELINE == 0) & (table[:, _IN_FRAME] > 0)
+    return dict(table[is_count][:, [_KEY, _IN_FRAME]].tolist())
