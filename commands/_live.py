@@ -1,6 +1,7 @@
 """The loop of `rnts up`: children under supervision, snapshots on the screen, an orderly end."""
 
 import json
+import math
 import os
 import time
 from contextlib import ExitStack
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rnts.query import Client
     from rnts.supervisor import Supervisor
 
+_START_S = 120.0  # for the first answer; kernels may have to be compiled
 _REFRESH_S = 0.25
 _LINE_S = 2.0  # between lines where there is no screen
 _SETTLE_S = 2.0  # for what was recorded last to arrive
@@ -26,9 +28,17 @@ _NEXT_STEPS = (
 
 
 def run_live(
-    children: dict[str, list[str]], stop: "StopEvent", duration_s: float | None, as_json: bool
+    children: dict[str, list[str]],
+    endpoint: str | None,
+    stop: "StopEvent",
+    duration_s: float | None,
+    as_json: bool,
 ) -> int:
-    """Run `children` (name → arguments) until stopped or for `duration_s`; the exit code."""
+    """Run `children` (name → arguments) until stopped; the exit code.
+
+    `duration_s` counts from the aggregator's first answer at `endpoint`, so that a slow start takes
+    nothing from it.
+    """
     from rich.console import Console
 
     from rnts.commands._screen import is_live
@@ -38,18 +48,21 @@ def run_live(
     console = Console()
     has_screen = not as_json and is_live(console)
     supervisor = Supervisor(echo=not has_screen)
-    deadline = None if duration_s is None else time.monotonic() + duration_s
+    deadline = time.monotonic() + _START_S
     snapshot: dict[str, Any] | None = None
     try:
         for name, arguments in children.items():
             supervisor.start(name, arguments, is_needed=name != "demo")
-        with Client() as client, ExitStack() as stack:
+        with Client(endpoint) as client, ExitStack() as stack:
             show = _screen(console, stack) if has_screen else _lines(as_json)
             while not stop.is_set() and supervisor.failed is None:
-                if deadline is not None and time.monotonic() >= deadline:
+                if time.monotonic() >= deadline:
                     break
                 supervisor.check()
-                snapshot = _ask(client) or snapshot
+                answer = _ask(client)
+                if snapshot is None and answer is not None:
+                    deadline = time.monotonic() + (math.inf if duration_s is None else duration_s)
+                snapshot = answer or snapshot
                 show(snapshot, supervisor)
                 stop.wait(_REFRESH_S)
             snapshot = _wind_down(supervisor, client) or snapshot
@@ -58,6 +71,8 @@ def run_live(
     if supervisor.failed is not None:
         words = "\n".join(supervisor.failed.last_words) or "it said nothing"
         raise RntsError(f"{supervisor.failed.name} cannot run:\n{words}")
+    if snapshot is None and not stop.is_set():
+        raise RntsError(f"the aggregator gave no answer in {_START_S:.0f} s")
     if as_json:
         typer.echo(json.dumps(snapshot))
     elif has_screen:
@@ -112,7 +127,7 @@ def _screen(console: "Console", stack: ExitStack) -> Any:
     started = time.monotonic()
 
     def show(snapshot: dict[str, Any] | None, supervisor: "Supervisor") -> None:
-        notices = list(supervisor.notices)[-8:]
+        notices = list(supervisor.notices)
         elapsed_s = time.monotonic() - started
         live.update(screen.render(snapshot, notices=notices, elapsed_s=elapsed_s), refresh=True)
 

@@ -8,7 +8,7 @@ import typer
 
 def up(
     duration: Annotated[
-        str | None, typer.Option("--for", metavar="TIME", help="End by itself, such as after 10s.")
+        str | None, typer.Option("--for", metavar="TIME", help="End by itself, 10s after it is up.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="No screen; print one snapshot at the end.")
@@ -36,7 +36,8 @@ def up(
         raise UsageError("--fault is a fault of the demo; give --demo too")
     stop = stop_event()
     duration_s = parse_duration_ns(duration) / 1e9 if duration else None
-    load(config, {"agent.host": host}).require_built("up")
+    settings = load(config, {"agent.host": host})
+    settings.require_built("up")
     from rnts.commands._live import run_live
     from rnts.commands.warmup import compile_if_cold
 
@@ -45,9 +46,13 @@ def up(
     demo_arguments += ["--fault", fault, "--at", at] if fault else []
     common = ["--config", str(config)] if config else []
     host_flag = [] if host is None else ["--host" if host else "--no-host"]
+    address = settings.aggregator.local_address
+    to_own = (
+        ["--endpoint", address] if address and not settings.telemetry.transport.endpoints else []
+    )
     children = {
         "aggregator": ["aggregate", *common],
-        "agent": ["agent", *host_flag, *common],
+        "agent": ["agent", *host_flag, *to_own, *common],
         **({"demo": demo_arguments} if demo else {}),
     }
-    raise typer.Exit(run_live(children, stop, duration_s, as_json))
+    raise typer.Exit(run_live(children, address, stop, duration_s, as_json))

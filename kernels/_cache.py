@@ -13,7 +13,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-_CACHE_GENERATIONS = 3  # folders of former sources that are kept for processes still running
+_CACHE_GENERATIONS = 10  # folders of other sources that are kept: several checkouts take turns
 
 
 def cache_root() -> Path:

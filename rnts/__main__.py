@@ -6,6 +6,7 @@ Commands import what they need when they run: `rnts --help` costs no numba, nump
 import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -73,8 +74,10 @@ def build() -> typer.Typer:
 
 def report(error: RntsError) -> int:
     """Tell a person what went wrong, and return the exit code."""
+    from rnts.commands._format import visible
+
     for line in str(error).splitlines() or [type(error).__name__]:
-        typer.echo(f"rnts: {line}", err=True)
+        typer.echo(f"rnts: {visible(line)}", err=True)
     if logs.inherited_verbosity() >= logs.VERBOSE:
         import traceback
 
@@ -84,6 +87,9 @@ def report(error: RntsError) -> int:
 
 def main() -> None:
     """Run the command line; always ends in SystemExit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows "?" for "µ"
     try:
         try:
             require_supported()

@@ -235,6 +235,7 @@ class Agent:
         while not self._sender.is_drained and time.monotonic_ns() < deadline_ns:
             self._deliver(time.monotonic_ns())
             self._link.wait(5)
+        self._link.send(self._sender.bye())
         if not self._sender.is_drained:
             _, records = self._sender.backlog()
             log.warning("ended without an answer to %d records", records)

@@ -84,6 +84,8 @@ class Aggregator:
             self._on_hello(peer, message, payload)
         elif message.type is Type.ENTRY:
             self._on_entry(peer, message, payload)
+        elif message.type is Type.BYE:
+            self._receiver.on_bye(message)
         else:
             self.refused["message"] += 1
 
@@ -158,16 +160,17 @@ class Aggregator:
     def _close_windows(self, now_ns: int) -> None:
         """Close what the watermarks have passed, and commit the frames that lie in it."""
         now_steady_ns = time.monotonic_ns()
-        silent = {
-            agent_id
-            for agent_id, session in self._receiver.sessions.items()
-            if now_steady_ns - session.seen_ns > self._grace_ns
-        }
-        present = [a.watermark_ns for i, a in self._agents.items() if i not in silent]
+        expected = {i: s for i, s in self._receiver.sessions.items() if not s.has_ended}
+        silent = {i for i, s in expected.items() if now_steady_ns - s.seen_ns > self._grace_ns}
+        present = [self._agents[i].watermark_ns for i in expected if i not in silent]
         watermark_ns = min(present, default=now_ns - self._grace_ns)
         # An agent whose clock is ahead, or who never speaks, must not hold up or rush the rest.
         watermark_ns = max(min(watermark_ns, now_ns), now_ns - 30 * self._grace_ns)
-        boundary = self.windows.advance(watermark_ns, complete=bool(present) and not silent)
+        # A window that was open before this aggregator was there may lack what came before.
+        window_ns = self.windows.window_ns
+        is_whole = (watermark_ns // window_ns - 1) * window_ns >= self.started_ns
+        is_complete = bool(present) and not silent and is_whole
+        boundary = self.windows.advance(watermark_ns, is_complete)
         for agent_id, session in list(self._receiver.sessions.items()):
             answer = self._receiver.commit(agent_id, boundary)
             if answer is not None:
@@ -192,8 +195,7 @@ class Aggregator:
         if kind == "accounting":
             return {"accounting": self.accounting(), "sources": self.accounts.sources()}
         if kind == "neuron":
-            found = neuron_snapshot(self.windows, str(query.get("neuron", "")))
-            return found or {"error": f"no neuron {query.get('neuron')!r} is known"}
+            return neuron_snapshot(self.windows, str(query.get("neuron", "")))
         self.refused["query"] += 1
         return {"error": f"unknown query {kind!r}; there are: snapshot, neuron, accounting"}
 
@@ -227,6 +229,7 @@ class Aggregator:
             agent = self._agents[agent_id]
             silent_ns = now_ns - session.seen_ns
             state = "silent" if silent_ns > self._grace_ns else "connected"
+            state = "ended" if session.has_ended else state
             about = {"agent_id": str(agent_id), "state": state, "silent_ns": silent_ns}
             documents.append({**agent.meta, **about, "watermark_ns": agent.watermark_ns})
         return documents

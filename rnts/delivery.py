@@ -10,6 +10,7 @@ repeated is known by its number and dropped before it is folded.
               ← RECEIVED next, credit    all before `next` are folded; send none from `credit` on
               ← COMMITTED next           all before `next` lie in closed windows; forget them
               ← RESEND   next            there was a gap; go back to `next`
+    BYE                           →      the agent ends; nothing more will come from it
               ← WHO                      no session is known; say HELLO
 
 A message is a header (`_MESSAGE`) and, for HELLO and ENTRY, an encoded frame. Beyond its limit of
@@ -37,6 +38,7 @@ class Type(IntEnum):
     RESEND = 6
     WHO = 7
     QUERY = 8
+    BYE = 9
 
 
 @dataclass(frozen=True)

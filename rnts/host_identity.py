@@ -9,11 +9,12 @@ import pwd
 import re
 from typing import NamedTuple
 
-from rnts.host_proc import ProcReader, Stat, Unreadable, parse_pairs
+from rnts.host_proc import ProcReader, Stat, Unreadable, status_number
 from rnts.producer import name_to_id
 
 KERNEL = "kernel"
 _COMM_BYTES = 15  # the kernel cuts a program's name there
+_EFFECTIVE = 1  # of the real, effective, saved and file system users
 _NAME_LENGTH_MAX = 60  # characters: with the number, 255 bytes hold them in any alphabet
 _PLAIN_ARGUMENT = re.compile(r"[\w./+][\w./+-]{0,99}")
 
@@ -72,11 +73,9 @@ class Machine:
         return arguments
 
     def _user(self, pid: int) -> str:
-        status = parse_pairs(self._reader.read(f"{pid}/status"))
-        try:
-            uid = int(status[b"Uid"].split()[1])  # the effective one
-        except (KeyError, IndexError, ValueError):
-            raise Unreadable("malformed", "status") from None
+        uid = status_number(self._reader.read(f"{pid}/status"), b"Uid", _EFFECTIVE)
+        if uid is None:
+            raise Unreadable("malformed", f"{pid}/status")
         if uid not in self._users:
             try:
                 self._users[uid] = pwd.getpwuid(uid).pw_name[:_NAME_LENGTH_MAX]
@@ -94,4 +93,6 @@ class Machine:
 def printable(raw: bytes) -> str:
     """Text of a stranger made fit for a screen: no control characters, no broken UTF-8."""
     text = raw.decode("utf-8", "replace")
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else "�" for c in text)

@@ -217,18 +217,16 @@ def parse_io(raw: bytes) -> InputOutput:
         raise Unreadable("malformed", "io") from None
 
 
-def parse_pairs(raw: bytes) -> dict[bytes, bytes]:
-    """The lines `name: value` of a `status` file."""
-    pairs = (line.partition(b":") for line in raw.splitlines())
-    return {name: value.strip() for name, separator, value in pairs if separator}
-
-
-def first_number(pairs: dict[bytes, bytes], name: bytes) -> int:
-    """The number with which a value begins, such as `12` of `12 kB`; raises Unreadable."""
+def status_number(raw: bytes, name: bytes, column: int = 0) -> int | None:
+    """A number of the line `name:` of a `status` file; None if there is no such line."""
+    start = raw.find(b"\n" + name + b":")
+    if start < 0:
+        return None
+    line = raw[start + len(name) + 2 :].split(b"\n", 1)[0]
     try:
-        return int(pairs[name].split()[0])
-    except (KeyError, ValueError, IndexError):
-        raise Unreadable("malformed", name.decode()) from None
+        return int(line.split()[column])
+    except (ValueError, IndexError):
+        raise Unreadable("malformed", "status") from None
 
 
 def _unreadable(error: OSError, name: str) -> Unreadable:

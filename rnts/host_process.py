@@ -24,10 +24,9 @@ from rnts.host_proc import (
     ProcReader,
     Stat,
     Unreadable,
-    first_number,
     parse_io,
-    parse_pairs,
     parse_stat,
+    status_number,
 )
 from rnts.host_threads import PASSES_BETWEEN_MAX, THREADS_A_PASS, Threads
 from rnts.model import Health
@@ -197,11 +196,9 @@ class Process:
         signs.resident_bytes = last.stat.resident_pages * PAGE_BYTES
         signs.major_faults_per_s = faults_per_s
         if faults_per_s >= CALMED_FAULTS_PER_S:
-            status = parse_pairs(self._reader.read(f"{self.pid}/status"))
-            # In kB; a kernel without swapping has no such line.
-            signs.swapped_bytes = (
-                first_number(status, b"VmSwap") << 10 if b"VmSwap" in status else None
-            )
+            # A kernel without swapping has no such line.
+            swapped_kb = status_number(self._reader.read(f"{self.pid}/status"), b"VmSwap")
+            signs.swapped_bytes = None if swapped_kb is None else swapped_kb << 10
         health, cause, reason = judge(signs, self._cause)
         if cause != self._cause:
             self.reason = reason

@@ -11,9 +11,8 @@ from rnts.host_proc import (
     ProcFile,
     ProcReader,
     Unreadable,
-    first_number,
-    parse_pairs,
     parse_schedstat,
+    status_number,
 )
 
 THREADS_A_PASS = 16
@@ -105,6 +104,9 @@ class Threads:
 
     def _switches(self, name: str) -> tuple[int, int, int]:
         """The fall-back: context switches, 13 µs a thread since all of `status` is made for it."""
-        pairs = parse_pairs(self._reader.read(f"{name}/status"))
-        voluntary = first_number(pairs, b"voluntary_ctxt_switches")
-        return 0, 0, voluntary + first_number(pairs, b"nonvoluntary_ctxt_switches")
+        raw = self._reader.read(f"{name}/status")
+        voluntary = status_number(raw, b"voluntary_ctxt_switches")
+        forced = status_number(raw, b"nonvoluntary_ctxt_switches")
+        if voluntary is None or forced is None:
+            raise Unreadable("malformed", f"{name}/status")
+        return 0, 0, voluntary + forced

@@ -4,7 +4,7 @@
     4096   lane directory: 512 bytes a lane in four blocks of 128, so that what the producer writes
            and what the consumer writes never share a cache line (nor its prefetched neighbour)
              +0    state | thread id | data_delta | slot_mask      written when the lane is claimed
-             +128  tail | head_cache | attempts | sampled_out | drops …        written by the producer
+             +128  tail | head_cache | attempts | sampled_out | drops       written by the producer
              +256  head | note A: head, delivered, corrupt | note B: the same  written by the agent
     data   lanes one after the other: a power of two slots of 128 bytes each
     names  log of names, appended: length u16, neuron id u64, strings

@@ -72,7 +72,7 @@ class Neuron:
         return Link(self, peer if isinstance(peer, int) else peer.id)
 
     def activation(self) -> "Activation":
-        """Time a block of work: `with neuron.activation(): …` counts it and reports its duration."""
+        """Time a block of work: `with neuron.activation(): …` counts and reports it."""
         return Activation(self)
 
     def _writer(self) -> writer.LaneWriter | None:

@@ -17,6 +17,7 @@ class Session:
     committed: int
     uncommitted: deque[tuple[int, int]] = field(default_factory=deque)  # (last, window)
     seen_ns: int = 0
+    has_ended: bool = False
     asked: int = 0  # the entry that was last asked for again
     peer: Any = None  # the driver's address for answers
 
@@ -48,6 +49,7 @@ class Receiver:
             self.sessions[message.speaker] = session
         session.peer, session.seen_ns = peer, now_ns
         session.asked = 0
+        session.has_ended = False
         # What the sender has forgotten was committed, here or by another receiver.
         session.expected = max(session.expected, message.first)
         return is_new, self._answer(Type.WELCOME, session.expected, message.last)
@@ -73,6 +75,12 @@ class Receiver:
         session = self.sessions[message.speaker]
         session.expected = message.last + 1
         session.uncommitted.append((message.last, window))
+
+    def on_bye(self, message: Message) -> None:
+        """The agent has ended in peace; it is waited for no longer."""
+        session = self.sessions.get(message.speaker)
+        if session is not None and message.incarnation == session.incarnation:
+            session.has_ended = True
 
     def acknowledge(self, agent_id: int) -> Message:
         """RECEIVED for all that is folded, with fresh credit."""

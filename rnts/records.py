@@ -1,4 +1,4 @@
-"""Decoded records: what a frame holds once it is opened, as arrays that are used again and again."""
+"""Decoded records: what a frame holds once it is opened, in arrays that are used again."""
 
 from dataclasses import dataclass
 
@@ -17,8 +17,8 @@ class Records:
 
     values:       int64[RECORDS_MAX, len(FIELDS)]; a float field holds the bits of its float64, an
                   unsigned one wraps into int64; where the mask has no bit the cell is undefined.
-    text_offsets: int64[RECORDS_MAX + 1]; text of record i is text[text_offsets[i]:text_offsets[i+1]],
-                  each string a length byte and UTF-8.
+    text_offsets: int64[RECORDS_MAX + 1]; text of record i is text[text_offsets[i] :
+                  text_offsets[i + 1]], each string a length byte and UTF-8.
     """
 
     count: int

@@ -173,6 +173,10 @@ class Sender:
         self._hello_due_ns = 0
         self._tries = 0
 
+    def bye(self) -> list[bytes]:
+        """The message that ends the session in peace."""
+        return [Message(Type.BYE, self.agent_id, self.incarnation).pack()]
+
     def unsend(self, number: int) -> None:
         """The driver could not send the entry `number` nor any after it."""
         self._go_back(number)

@@ -185,6 +185,15 @@ class Aggregator(Section):
         """`bind` with its scheme, so that `host:port` is `tcp://host:port`."""
         return None if self.bind is None else with_scheme(self.bind)
 
+    @property
+    def local_address(self) -> str | None:
+        """Where this machine's own programs reach `address`."""
+        address = self.address
+        for wildcard in ("tcp://*:", "tcp://0.0.0.0:"):
+            if address and address.startswith(wildcard):
+                return address.replace(wildcard, "tcp://127.0.0.1:")
+        return address
+
 
 class Document(Section):
     """All settings, as they stand in a file."""

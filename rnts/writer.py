@@ -197,8 +197,9 @@ def _compile_record() -> Any:
     """
     names = [*METRIC_NAMES, "health", "weight"]
     order = [f.name for f in _fields_of(Kind.SAMPLE)]
+    arguments = ", ".join(f"{name}=None" for name in names)
     lines = [
-        f"def record(self, {', '.join(n + '=None' for n in names)}, *, timestamp_ns=None, **unknown):",
+        f"def record(self, {arguments}, *, timestamp_ns=None, **unknown):",
         "    try:",
         "        lane = self._producer.local.writer",
         "    except AttributeError:",

@@ -32,7 +32,8 @@ class NaiveField:
 
 
 def _documented_fields() -> dict[int, NaiveField]:
-    rows = re.findall(r"^\| (\d+) \| `(\w+)` \| (\w+) \| (\w+) \| ([\d.]*) ?\|$", DOCUMENT, re.M)
+    row = r"^\| (\d+) \| `(\w+)` \| (\w+) \| (\w+) \| ([\d.]*) ?\|$"
+    rows = re.findall(row, DOCUMENT, re.MULTILINE)
     return {
         int(bit): NaiveField(int(bit), name, kind, stored, float(step) if step else None)
         for bit, name, kind, stored, step in rows
@@ -180,7 +181,7 @@ def decode(data: bytes) -> NaiveFrame:
 
 
 def _header(data: bytes) -> dict[str, int]:
-    names = re.findall(r"^\| (\d+) \| (\w+) \| ([ui]\d+) \|", DOCUMENT, re.M)
+    names = re.findall(r"^\| (\d+) \| (\w+) \| ([ui]\d+) \|", DOCUMENT, re.MULTILINE)
     sizes = {name: int(kind[1:]) // 8 for _, name, kind in names}
     if len(data) < 64 or data[:4] != b"RNTS":
         raise RefusedError("magic")
@@ -222,7 +223,9 @@ def _parts(reader: Reader, length_bytes: int, known: tuple[int, ...]) -> dict[in
 
 def _sources(reader: Reader) -> list[list[int]]:
     rows, columns = reader.number(2), reader.number(2)
-    documented = DOCUMENT.split("which are, in this order:")[1].split("A section")[0].count("`") // 2
+    documented = (
+        DOCUMENT.split("which are, in this order:")[1].split("A section")[0].count("`") // 2
+    )
     if rows > 1_024 or columns != documented:
         raise RefusedError("sources")
     table = [[unzigzag(reader.varint()) for _ in range(columns)] for _ in range(rows)]

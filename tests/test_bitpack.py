@@ -39,7 +39,7 @@ def unpack(data: bytes, count: int, behind: int = 0xFF) -> tuple[int, list[int]]
         ([500, 0, 100], "09 f4 01 90 01"),
         ([2**64 - 1], "40 ff ff ff ff ff ff ff ff"),
         ([1, 2**63], "40 01 00 00 00 00 00 00 00 00 00 00 00 00 00 00 80"),
-        (list(range(64)) + [7], "06 " + "40 20 0c 44 61 1c 48 a2 2c 4c e3 3c 50 24 4d 54 65 5d "
+        ([*range(64), 7], "06 " + "40 20 0c 44 61 1c 48 a2 2c 4c e3 3c 50 24 4d 54 65 5d "
          "58 a6 6d 5c e7 7d 60 28 8e 64 69 9e 68 aa ae 6c eb be 70 2c cf 74 6d df 78 ae ef 7c ef ff"
          " 03 07"),
     ],

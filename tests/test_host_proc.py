@@ -278,7 +278,9 @@ def test_memory_limits_of_groups(proc: FakeProc) -> None:
         proc.put(5, Facts(cgroup=cgroup))
         found.append(limits.memory_bytes(5))
     assert found == [1000, None, 700, None, None, None]
+    limits.renew()
     proc.put(5, Facts(cgroup="0::/a\n"))
+    assert limits.memory_bytes(5) == 1000
     (proc.groups / "a/memory.max").write_text("20\n")
     assert limits.memory_bytes(5) == 1000
     limits.renew()

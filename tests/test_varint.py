@@ -66,7 +66,13 @@ def test_truncation_at_every_byte_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    ["80 00", "ff 80 00", "ff ff ff ff ff ff ff ff ff 02", "80 80 80 80 80 80 80 80 80 80 01", "ff"],
+    [
+        "80 00",
+        "ff 80 00",
+        "ff ff ff ff ff ff ff ff ff 02",
+        "80 80 80 80 80 80 80 80 80 80 01",
+        "ff",
+    ],
 )
 def test_second_spellings_and_overflow_are_refused(data: str) -> None:
     """A number has one spelling, and none has more than 64 bits."""

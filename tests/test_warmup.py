@@ -90,8 +90,8 @@ def test_real_kernels_are_all_found() -> None:
 
 
 def test_cache_forgets_former_sources_only(tmp_path: Path) -> None:
-    """Beyond three, the oldest folders of kernels go; what else lies there is left alone."""
-    names = [character * 16 for character in "abcde"]
+    """Beyond ten, the oldest folders of kernels go; what else lies there is left alone."""
+    names = [character * 16 for character in "0123456789ab"]
     for age, name in enumerate([*names, "photos"]):
         (tmp_path / name).mkdir()
         os.utime(tmp_path / name, (age, age))

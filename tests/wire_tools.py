@@ -24,14 +24,14 @@ START_NS = 1_790_000_000_000_000_000
 ODD_FLOATS = (math.nan, math.inf, -math.inf, -0.0, 5e-324, 1e300, 2.0**51, -(2.0**51) * 0.1, 1e14)
 
 
-def sample(neuron_id: int, time_ns: int, **values: int | float) -> NaiveRecord:
+def sample(neuron_id: int, time_ns: int, **values: float) -> NaiveRecord:
     """A record of the kind that its fields belong to; a sample if it has none."""
     mask = sum(FIELD[name].mask for name in values)
     kind = FIELD[next(iter(values))].kind if values else Kind.SAMPLE
     return NaiveRecord(neuron_id, time_ns, int(kind), mask, dict(values))
 
 
-def stored_bits(name: str, value: int | float) -> int:
+def stored_bits(name: str, value: float) -> int:
     """The bits of a value in its slot."""
     storage = FIELD[name].storage
     if storage is Storage.F32:
@@ -79,9 +79,9 @@ def from_records(records: Records) -> list[NaiveRecord]:
 
 
 def without_nan(records: list[NaiveRecord]) -> list[NaiveRecord]:
-    """The same with NaN replaced by a word, for NaN differs from itself."""
+    """The same with one object for each NaN: NaN differs from itself, and an object does not."""
     return [
-        replace(r, values={name: "NaN" if v != v else v for name, v in r.values.items()})
+        replace(r, values={name: math.nan if math.isnan(v) else v for name, v in r.values.items()})
         for r in records
     ]
 
@@ -104,8 +104,8 @@ def assert_agree(sent: list[NaiveRecord], received: list[NaiveRecord]) -> None:
                 with np.errstate(over="ignore"):
                     expected = float(np.float32(value))
             actual = other.values[name]
-            if expected != expected:
-                assert actual != actual, name
+            if math.isnan(expected):
+                assert math.isnan(actual), name
             elif math.isinf(expected) or abs(expected) > 2.0**51 * step:
                 assert actual == expected, name
             else:

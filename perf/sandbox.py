@@ -1,0 +1,128 @@
+"""A place of a benchmark's own: a private runtime folder, and processes that end with it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rnts.errors import ConnectError, RntsError
+from rnts.process import SUPERVISED
+from rnts.query import Client
+from rnts.runtime import SHARED_MEMORY
+
+_START_S, _STOP_S = 30.0, 5.0
+_POLL_S = 0.01
+_LAST_LINES = 5
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class Sandbox:
+    """The folder, and the children that were started in it; made by `sandbox`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.children: list[subprocess.Popen[str]] = []
+        self._settings = folder / "settings.yaml"
+        self._settings.touch()
+
+    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
+        """Start `python -m ARGUMENTS`, with `settings` in its environment, spoken to by pipes."""
+        log = self.folder / f"{len(self.children)}.log"
+        with log.open("w") as errors:
+            child = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, SUPERVISED: str(os.getpid()), **settings},
+            )
+        self.children.append(child)
+        return child
+
+    def start_rnts(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
+        """Start `rnts ARGUMENTS` without the settings that a person may have on this machine."""
+        return self.start("rnts", "-q", *arguments, "--config", str(self._settings), **settings)
+
+    def wait(self, what: str, is_done: Callable[[], Any]) -> Any:
+        """Wait until `is_done` returns something true, and return that.
+
+        Raises RntsError with a child's last words if one has ended, or when it takes too long.
+        """
+        deadline = time.monotonic() + _START_S
+        while not (done := is_done()):
+            for number, child in enumerate(self.children):
+                if child.poll() is not None:
+                    raise RntsError(f"{what}: a process ended: {self._last_words(number)}")
+            if time.monotonic() > deadline:
+                raise RntsError(f"{what}: not within {_START_S:.0f} s")
+            time.sleep(_POLL_S)
+        return done
+
+    def _last_words(self, number: int) -> str:
+        lines = (self.folder / f"{number}.log").read_text().splitlines()
+        return "\n".join(lines[-_LAST_LINES:]) or "it said nothing"
+
+    def stop(self) -> None:
+        """End the children, last started first; kill what does not go."""
+        for child in reversed(self.children):
+            if child.poll() is None:
+                child.terminate()
+                try:
+                    child.wait(_STOP_S)
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    child.wait()
+            for pipe in (child.stdin, child.stdout):
+                if pipe is not None:
+                    pipe.close()
+        self.children.clear()
+
+
+@contextmanager
+def sandbox() -> Iterator[Sandbox]:
+    """Make this process and its children meet in a folder of their own, gone when the block ends.
+
+    Settings and switches of the environment are left out meanwhile.
+    """
+    before = dict(os.environ)
+    folder = Path(tempfile.mkdtemp(prefix="rnts-bench-", dir=SHARED_MEMORY))
+    for name in before:
+        if name == "RNTS_DISABLE" or (name.startswith("RNTS_") and "__" in name):
+            del os.environ[name]
+    os.environ["RNTS_RUNTIME_DIR"] = str(folder)
+    box = Sandbox(folder)
+    try:
+        yield box
+    finally:
+        box.stop()
+        os.environ.clear()
+        os.environ.update(before)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def ask_snapshot(client: Client) -> dict[str, Any] | None:
+    """The aggregator's snapshot; None while nobody answers."""
+    try:
+        return client.ask({"type": "snapshot"}, timeout_ms=200)
+    except ConnectError:
+        return None
+
+
+def cpu_ns(pid: int) -> int:
+    """CPU time that a process has used so far, all its threads together."""
+    # The clock of another process, as clock_getcpuclockid(3) makes its number: to the nanosecond
+    # where /proc/PID/stat counts ticks of 10 ms.
+    return time.clock_gettime_ns((~pid << 3) | 2)
+
+
+def memory_bytes(pid: int) -> int:
+    """Memory that a process has in RAM."""
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * _PAGE_BYTES
