@@ -66,17 +66,19 @@ def publish(lane, slots):
     store_release(lane + TAIL, load(lane + TAIL) + slots)
 
 
-@kernel("int64(int64[::1], int64, int64)")
-def wait_for_records(controls, interval_ns, timeout_ns):
+@kernel("int64(int64[:,::1], int64, int64)")
+def wait_for_records(lanes, interval_ns, timeout_ns):
     """Sleep in steps of `interval_ns` until a lane holds something; 1 if one does, 0 on time-out.
 
-    `controls` are the addresses of the lanes' control blocks. A step costs a nanosleep and two
-    loads a lane: 1,000 a second are well below 1 % of a core. The GIL is free meanwhile.
+    `lanes` is the consumer's table: the head that stands in the segment can be anybody's. A step
+    costs a nanosleep and a load a lane: 1,000 a second are well below 1 % of a core. The GIL is
+    free meanwhile.
     """
     deadline = now_ns() + timeout_ns
     while True:
-        for i in range(controls.size):
-            if load_acquire(controls[i] + TAIL) != load(controls[i] + HEAD):
+        for lane in range(lanes.shape[0]):
+            tail = load_acquire(lanes[lane, CONTROL] + TAIL)
+            if tail != lanes[lane, POSITION] and lanes[lane, SICK] == 0:
                 return 1
         if now_ns() >= deadline:
             return 0

@@ -30,6 +30,7 @@ _ATTEMPTS, _SAMPLED_OUT, _DELIVERED = (
     COLUMN["delivered"],
 )
 _COUNTED = [COLUMN[name] for name in (*LANE_DROPS, *AGENT_DROPS)]
+_SETTLED = [_SAMPLED_OUT, _DELIVERED, *_COUNTED]
 _SUMS = ("emitted", "sampled_out", "committed", "received", "in_flight", "unexplained")
 _RETIRED_MAX = 65_536  # keys of ended sources that are remembered, against replays
 
@@ -49,9 +50,22 @@ class _Source:
     lost: dict[str, int] = field(default_factory=dict)
     unexplained: int = 0
 
+    @property
+    def in_flight(self) -> int:
+        """Records that were attempted, and neither taken by the agent nor dropped before."""
+        moved = self.now - self.base
+        return int(moved[_ATTEMPTS] - moved[_SETTLED].sum())
+
     def lose(self, reason: str, count: int) -> None:
+        """Declare the next `count` records lost; they were attempted, whatever rows said so far."""
         self.lost[reason] = self.lost.get(reason, 0) + count
         self.position += count
+        self.heed()
+
+    def heed(self) -> None:
+        """Let the counters as last heard of show at least what is known of the position."""
+        self.now[_DELIVERED] = max(self.now[_DELIVERED], self.position)
+        self.now[_ATTEMPTS] = max(self.now[_ATTEMPTS], self.now[_SETTLED].sum())
 
 
 class Accounts:
@@ -60,6 +74,7 @@ class Accounts:
     def __init__(self) -> None:
         self._sources: dict[int, _Source] = {}
         self._retired: dict[int, None] = {}
+        self._damaged: set[tuple[int, int]] = set()  # agents of which a frame was given up
         self._sums = dict.fromkeys(_SUMS, 0)
         self._dropped = dict.fromkeys(DROPS, 0)
 
@@ -72,6 +87,8 @@ class Accounts:
     def enter(self, agent: tuple[int, int], rows: NDArray[np.int64]) -> None:
         """Enter the rows of one accepted frame."""
         for row in rows:
+            if int(row[_KEY]) in self._retired:
+                continue
             if row[_FLAGS] & SOURCE_BASELINE:
                 self._take_over(agent, row, None)
             elif row[_FLAGS] & SOURCE_LOST:
@@ -81,6 +98,7 @@ class Accounts:
 
     def skip_frame(self, agent: tuple[int, int]) -> None:
         """A frame of this agent was given up as damaged; its records will be missing."""
+        self._damaged.add(agent)
         for source in self._sources.values():
             if source.agent == agent:
                 source.gap_reason = "bad_frame"
@@ -97,6 +115,7 @@ class Accounts:
             committed = int(row[_IN_FRAME])
             source = _Source(agent, row.copy(), row.copy(), int(row[_DELIVERED]) + committed)
             source.committed = committed
+            source.heed()
             source.gap_reason = gap_reason
             self._sources[key] = source
         elif source.agent != agent:
@@ -104,29 +123,30 @@ class Accounts:
             gap = int(row[_DELIVERED]) - source.position
             if gap > 0:
                 source.lose("agent_died", gap)
-            source.unexplained += min(gap, 0)
+            source.unexplained += max(-gap, 0)
 
     def _source(self, agent: tuple[int, int], row: NDArray[np.int64]) -> _Source:
-        """The source of a row; one that was never introduced begins with it."""
+        """The source of a row; one that was never introduced begins with nothing.
+
+        Its introduction may have been in a frame that came damaged, like its first records.
+        """
         source = self._sources.get(int(row[_KEY]))
         if source is None:
             base = np.zeros(len(SOURCE_COLUMNS), np.int64)
-            source = _Source(agent, base, base.copy(), int(row[_DELIVERED] - row[_IN_FRAME]))
-            base[_DELIVERED] = base[_ATTEMPTS] = source.position
+            source = _Source(agent, base, base.copy(), 0)
+            source.gap_reason = "bad_frame" if agent in self._damaged else None
             self._sources[int(row[_KEY])] = source
         return source
 
     def _advance(self, agent: tuple[int, int], row: NDArray[np.int64]) -> None:
         """Check a source's step against what arrived, and keep its newest counters."""
-        if int(row[_KEY]) in self._retired:
-            return
         source = self._source(agent, row)
         in_frame = int(row[_IN_FRAME])
         gap = int(row[_DELIVERED]) - in_frame - source.position
         if gap > 0 and source.gap_reason:
             source.lose(source.gap_reason, gap)
         elif gap != 0:
-            source.unexplained += gap
+            source.unexplained += abs(gap)  # a later step back does not explain it
             source.position += gap
         source.gap_reason = None
         source.position += in_frame
@@ -136,6 +156,8 @@ class Accounts:
             self._retire(int(row[_KEY]), source)
 
     def _retire(self, key: int, source: _Source) -> None:
+        """A source has ended: nothing of it can be on its way any more."""
+        source.unexplained += abs(source.in_flight)
         self._add(source, self._sums, self._dropped)
         del self._sources[key]
         self._retired[key] = None
@@ -151,13 +173,14 @@ class Accounts:
             dropped[SOURCE_COLUMNS[column]] += int(count)
         for reason, count in source.lost.items():
             dropped[reason] += count
-        settled = int(counted.sum()) + int(moved[_SAMPLED_OUT]) + int(moved[_DELIVERED])
         sums["emitted"] += int(moved[_ATTEMPTS])
         sums["sampled_out"] += int(moved[_SAMPLED_OUT])
         sums["committed"] += source.committed
         sums["received"] += source.received
-        sums["in_flight"] += int(moved[_ATTEMPTS]) - settled
-        sums["unexplained"] += abs(source.unexplained)
+        sums["in_flight"] += source.in_flight
+        # What is impossible of one source is not made good by another.
+        impossible = -min(0, source.in_flight, *counted.tolist())
+        sums["unexplained"] += source.unexplained + impossible
 
     def document(self, folded: int, late: int, future: int) -> dict[str, Any]:
         """The account of all sources, as it stands in a snapshot.
@@ -179,7 +202,6 @@ class Accounts:
             "in_flight": sums["in_flight"],
             "aggregated": aggregated,
             "balanced": sums["unexplained"] == 0
-            and sums["in_flight"] >= 0
             and sums["received"] == folded + late + future
             and sums["emitted"] == ends,
         }
@@ -188,8 +210,6 @@ class Accounts:
         """Each living source: its key, its counters as last heard of, and what is in its lane."""
         documents = []
         for key, source in self._sources.items():
-            sums = dict.fromkeys(_SUMS, 0)
-            self._add(source, sums, dict.fromkeys(DROPS, 0))
             counters = dict(zip(SOURCE_COLUMNS, source.now.tolist(), strict=True))
-            documents.append({"key": key, "now": counters, "in_flight": sums["in_flight"]})
+            documents.append({"key": key, "now": counters, "in_flight": source.in_flight})
         return documents

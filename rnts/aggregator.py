@@ -47,6 +47,7 @@ class Aggregator:
         self.accounts = Accounts()
         self.windows = windows
         self.refused: Counter[str] = Counter()  # messages that were none, by reason
+        self.frames = self.frame_bytes = 0  # folded; the bytes are those that travelled
         self._grace_ns = grace_ns
         self._link = AggregatorLink(endpoint)
         self._decoder = FrameDecoder()
@@ -121,6 +122,8 @@ class Aggregator:
             window = -1
         else:
             window = self._fold(agent, message, frame)
+            self.frames += 1
+            self.frame_bytes += len(payload)
         agent.damaged = 0
         self._receiver.folded(message, window)
         self._to_acknowledge.add(message.speaker)
@@ -211,6 +214,8 @@ class Aggregator:
             "pid": os.getpid(),
             "started_ns": self.started_ns,
             "refused": dict(self.refused),
+            "frames": self.frames,
+            "frame_bytes": self.frame_bytes,
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
             "memory_bytes": usage.ru_maxrss * 1024,
         }

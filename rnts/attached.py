@@ -20,6 +20,7 @@ from rnts.segment import parse_names
 
 _LANES_LIMIT = 4096
 _SLOTS_LIMIT = 1 << 20
+_PROCESS_LIMIT = 1 << 22  # the kernel's
 _NAMES_CHUNK_BYTES = 1 << 18
 
 
@@ -49,8 +50,10 @@ class AttachedSegment:
             self._lock()
             self._map()
             self._pidfd = self._watch_owner()
-        except BaseException:
+        except BaseException as error:
             os.close(self._descriptor)
+            if isinstance(error, OSError | ValueError):  # no memory, no descriptors left, …
+                raise SegmentError(f"unreadable: {path}: {error}") from error
             raise
 
     def _lock(self) -> None:
@@ -74,6 +77,8 @@ class AttachedSegment:
         self.process = int(header[layout.HEADER_PID // 8])
         self.start_time = int(header[layout.HEADER_START_TIME // 8])
         slots = self.lane_slots
+        if not 0 < self.process <= _PROCESS_LIMIT:
+            raise SegmentError(f"foreign: {self.path} names no process but {self.process}")
         if (
             not 0 < self.lanes <= _LANES_LIMIT
             or not 8 <= slots <= _SLOTS_LIMIT
@@ -92,13 +97,15 @@ class AttachedSegment:
     def _watch_owner(self) -> int:
         """A pidfd that becomes readable at the owner's death; -1 if it is dead already.
 
-        The start time is compared after the pidfd is open, so a reused pid cannot pass.
+        The start time is compared after the pidfd is open, so a reused pid cannot pass. Where the
+        kernel does not tell it, the owner counts as alive: its segment must not be reclaimed.
         """
         try:
             descriptor = os.pidfd_open(self.process)
-        except OSError:
+        except ProcessLookupError:
             return -1
-        if process_start_time(self.process) != self.start_time:
+        started = process_start_time(self.process)
+        if started and self.start_time and started != self.start_time:
             os.close(descriptor)
             return -1
         return descriptor
@@ -108,7 +115,9 @@ class AttachedSegment:
         """Whether the process is gone, and with it all its threads."""
         if self._pidfd < 0:
             return True
-        return bool(select.select([self._pidfd], [], [], 0)[0])
+        poll = select.poll()  # select() ends at descriptor 1023
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(0))
 
     def new_lanes(self) -> NDArray[np.int64]:
         """Rows, int64[n, LANE_COLUMNS], of lanes that came into use since the last call."""
@@ -157,10 +166,10 @@ class AttachedSegment:
         self.words[layout.HEADER_AGENT_SEEN_NS // 8] = time.time_ns()
 
     def detach(self, unlink: bool) -> None:
-        """Let go of the segment, and with `unlink` of its file too."""
-        if unlink:
-            self.path.unlink(missing_ok=True)
+        """Let go of the segment, and with `unlink` of its file too; OSError if it has to stay."""
         if self._pidfd >= 0:
             os.close(self._pidfd)
         del self.words
         os.close(self._descriptor)
+        if unlink:
+            self.path.unlink(missing_ok=True)

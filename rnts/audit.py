@@ -104,7 +104,9 @@ def read_lanes(folders: list[Path]) -> list[LaneReading]:
 def _read_control(path: Path) -> NDArray[np.int64] | None:
     """Header and lane directory of a segment; None for a file that is none, or is gone."""
     try:
-        with open(path, "rb") as file:
+        # Neither through a link nor waiting for whoever may write to a pipe.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
             head = file.read(layout.HEADER_BYTES)
             words = np.frombuffer(head, np.int64)
             if len(head) < layout.HEADER_BYTES or words[0] != layout.MAGIC:

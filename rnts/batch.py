@@ -41,9 +41,13 @@ def write_batch(producer: "Producer", array: Any) -> int:
         writer.refuse("invalid")
         return 0
     producer.warn_unknown({name: 0 for name in names if name not in _KNOWN})
-    rows, valid = to_slots(array)
-    for _ in range(len(rows) - int(valid.sum())):
-        writer.refuse("invalid")
+    try:
+        rows, valid = to_slots(array)
+    except (TypeError, ValueError):  # a column that holds no numbers
+        writer.refuse("invalid", len(array))
+        return 0
+    if not valid.all():
+        writer.refuse("invalid", int((~valid).sum()))
     return int(writer.write_slots(np.ascontiguousarray(rows[valid])))
 
 
@@ -73,13 +77,19 @@ def _put_column(
 ) -> None:
     """Write one field of all rows; a NaN stays absent, what does not fit makes the row invalid."""
     storage = field.storage
-    present = ~np.isnan(column) if column.dtype.kind == "f" else np.ones(len(column), bool)
+    is_float = column.dtype.kind == "f"
+    present = ~np.isnan(column) if is_float else np.ones(len(column), bool)
     if storage.is_float:
-        values = column.astype(_TYPES[storage])
-    else:
+        with np.errstate(over="ignore"):
+            values = column.astype(_TYPES[storage])
+        fits = ~np.isinf(values) | np.isinf(column)
+    elif is_float:
         fits = (column >= 0) & (column < 2.0**storage.bits)
-        valid &= fits | ~present
-        present = present & fits
+    else:
+        fits = (column >= 0) & (column <= (1 << storage.bits) - 1)
+    valid &= fits | ~present
+    present = present & fits
+    if not storage.is_float:
         values = np.where(present, column, 0).astype(_TYPES[storage])
     bits = np.ascontiguousarray(values).view(_BITS[storage]).astype(np.uint64)
     slots[:, field.word] |= np.where(present, bits, 0).astype(np.uint64) << np.uint64(field.shift)

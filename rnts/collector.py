@@ -19,6 +19,7 @@ from rnts.runtime import SEGMENT_SUFFIX
 
 _COUNTERS = 2 + len(LANE_DROPS)  # attempts, sampled_out, each drop: as they stand in the lane
 _YOUNG_S = 1.0  # a file that is no segment yet may become one within this
+_RETRIED = ("locked", "unreadable")  # reasons that may pass, such as too many open files
 
 log = logging.getLogger("rnts.collector")
 
@@ -41,7 +42,7 @@ class Collector:
 
     def __init__(self, folders: Callable[[], list[Path]]) -> None:
         self.segments: list[AttachedSegment] = []
-        self.refused: Counter[str] = Counter()  # files that were not attached, by reason
+        self.refused: Counter[str] = Counter()  # files not attached, names not taken, by reason
         self.lanes = np.zeros((0, kernel.LANE_COLUMNS), np.int64)
         self.keys = np.zeros(0, np.int64)
         self.baselines: list[NDArray[np.int64]] = []  # rows of new sources, for the agent to take
@@ -55,7 +56,7 @@ class Collector:
         """Attach what is new and take new lanes in; the segments that were attached."""
         found = {path for folder in self._folders() for path in _segment_files(folder)}
         self._known = {path: why for path, why in self._known.items() if path in found}
-        new = sorted(path for path in found if self._known.get(path, "locked") == "locked")
+        new = sorted(path for path in found if self._known.get(path, "locked") in _RETRIED)
         attached = [s for path in new if (s := self._attach(path)) is not None]
         for segment in self.segments:
             self._take_lanes(segment, segment.new_lanes())
@@ -91,10 +92,14 @@ class Collector:
         self._owners += [segment] * len(rows)
         self.baselines += _baselines(np.array(keys, np.int64), rows)
 
+    @property
+    def sick_lanes(self) -> int:
+        """Lanes that are left alone, since what their headers say cannot be."""
+        return int(self.lanes[:, kernel.SICK].sum())
+
     def wait(self, interval_ns: int, timeout_ns: int) -> bool:
         """Sleep until some lane holds a record, or for `timeout_ns`; whether one does."""
-        controls = np.ascontiguousarray(self.lanes[self.lanes[:, kernel.SICK] == 0, kernel.CONTROL])
-        return bool(kernel.wait_for_records(controls, interval_ns, timeout_ns))
+        return bool(kernel.wait_for_records(self.lanes, interval_ns, timeout_ns))
 
     def drain(self, out: NDArray[np.int64], start: int, per_lane: int) -> int:
         """Copy records of all lanes to `out[start:]`, int64[n, 16]; the new length."""
@@ -104,7 +109,7 @@ class Collector:
     def source_rows(self) -> NDArray[np.int64]:
         """Rows of all lanes whose counters have moved since the last call."""
         if not len(self.lanes):
-            return np.zeros((0, len(SOURCE_COLUMNS)), np.int64)
+            return self._segment_rows(self.segments, 0)
         counters = np.empty((len(self.lanes), _COUNTERS), np.int64)
         kernel.read_counters(self.lanes, counters)
         taken = self.lanes[:, kernel.TAKEN].copy()
@@ -138,9 +143,7 @@ class Collector:
         for segment in [s for s in self.segments if s.is_owner_dead]:
             self._take_lanes(segment, segment.new_lanes())
             mine = np.array([owner is segment for owner in self._owners], bool)
-            lanes = self.lanes[mine]
-            controls = np.ascontiguousarray(lanes[lanes[:, kernel.SICK] == 0, kernel.CONTROL])
-            if not kernel.wait_for_records(controls, 0, 0):
+            if not kernel.wait_for_records(np.ascontiguousarray(self.lanes[mine]), 0, 0):
                 rows += [self._last_rows(mine), self._segment_rows([segment], SOURCE_FINAL)]
                 self._forget(segment, mine)
         return np.concatenate(rows) if rows else np.zeros((0, len(SOURCE_COLUMNS)), np.int64)
@@ -162,7 +165,10 @@ class Collector:
         self._owners = [owner for owner in self._owners if owner is not segment]
         self.segments.remove(segment)
         self._no_lane.pop(segment, None)
-        segment.detach(unlink=True)
+        try:
+            segment.detach(unlink=True)
+        except OSError as error:
+            log.warning("segment of a process that is gone stays behind: %s", error)
 
     def mark_seen(self) -> None:
         """Tell all owners that an agent is there."""

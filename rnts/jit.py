@@ -15,6 +15,7 @@ its own: its segment takes the place of the parent's at the same addresses.
 """
 
 import ctypes
+import logging
 import mmap
 import os
 from typing import Any
@@ -37,6 +38,8 @@ __all__ = ["event", "lane", "link", "now_ns", "record"]
 
 _MAP_SHARED, _MAP_PRIVATE, _MAP_FIXED, _MAP_ANONYMOUS = 0x01, 0x02, 0x10, 0x20
 
+log = logging.getLogger("rnts")
+
 _lanes: list[int] = []  # indices of the lanes that compiled code may hold
 _mapping: dict[str, Any] = {}  # address, size and buffer of the mapping that they lie in
 
@@ -49,6 +52,8 @@ def lane() -> int:
     writer = PROCESS.claim_lane()
     segment = PROCESS.segment()
     if writer is None or segment is None:
+        if segment is not None:
+            log.warning("no lane is left for compiled code; what it records is lost")
         return 0
     if not _mapping:
         address = ctypes.addressof(ctypes.c_char.from_buffer(segment.buffer))
@@ -71,12 +76,18 @@ def _after_fork_in_child() -> None:
     segment = PROCESS.segment()
     writers = [PROCESS.claim_lane() for _ in range(max(_lanes) + 1)] if segment else []
     if segment is None or None in writers or segment.size != _mapping["size"]:
-        # Without a segment of its own the child writes into private memory, not into its parent's.
-        flags, descriptor = _MAP_PRIVATE | _MAP_FIXED | _MAP_ANONYMOUS, -1
+        # Without a segment of its own the child finds lanes of one slot, and that one taken, in
+        # private memory: neither its parent's lanes nor zeros, which are no lane.
+        flags = _MAP_PRIVATE | _MAP_FIXED | _MAP_ANONYMOUS
+        libc.mmap(_mapping["address"], _mapping["size"], protection, flags, -1, 0)
+        for index in range(layout.LANES_MAX):
+            tail = _mapping["address"] + layout.lane_offset(index) + layout.LANE_TAIL
+            ctypes.c_int64.from_address(tail).value = 1
+        PROCESS.idle_writers.extend(w for w in writers if w)
     else:
-        flags, descriptor = _MAP_SHARED | _MAP_FIXED, segment.descriptor
+        flags = _MAP_SHARED | _MAP_FIXED
+        libc.mmap(_mapping["address"], _mapping["size"], protection, flags, segment.descriptor, 0)
         PROCESS.idle_writers.extend(w for w in writers if w and w.lane not in _lanes)
-    libc.mmap(_mapping["address"], _mapping["size"], protection, flags, descriptor, 0)
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
@@ -100,10 +111,11 @@ def _generate(kind: Kind, names: tuple[str, ...]) -> Any:
     lines = [f"def emit(lane, neuron_id, timestamp_ns, {arguments}):", "    if lane == 0:"]
     lines += ["        return False"]
     for name, field in fields.items():
-        if field.storage in (Storage.U32, Storage.U8):
+        if not field.storage.is_float:
             argument, limit = _argument(name), (1 << field.storage.bits) - 1
+            fits = f"0 <= {argument}" + (f" <= {limit}" if field.storage is not Storage.U64 else "")
             lines += [f"    if {argument} is not None:"]
-            lines += [f"        if {argument} < 0 or {argument} > {limit}:"]
+            lines += [f"        if not {fits}:"]  # nor does a NaN
             lines += ["            refuse_invalid(lane)", "            return False"]
     lines += ["    slot = claim(lane, 1)", "    if slot == 0:", "        return False"]
     lines += ["    mask = 0"]

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnts.collector import Collector
-from rnts.model import SLOT_BYTES, SLOT_WORDS, SLOTS_MAX, Kind
+from rnts.model import SLOT_BYTES, SLOT_WORDS, SLOTS_MAX, STRINGS_MAX, TEXT_BYTES_MAX, Kind
 
 _FIRST_SLOT = struct.Struct("<BBHIQQ104x")
+_NAME_BYTES_MAX = STRINGS_MAX * (1 + TEXT_BYTES_MAX)
 _BATCH = 4096  # names in one frame: a few milliseconds of work
 
 
@@ -35,12 +36,19 @@ class NameFeed:
         """Some of the names as name records, int64[n, 16], in at most `room` slots."""
         if len(self._pending) < _BATCH:
             for segment in self._collector.segments:
-                self._pending += segment.new_names()
+                self._take(segment.new_names())
         count = min(_BATCH, room // SLOTS_MAX, len(self._pending))
         taken, self._pending = self._pending[:count], self._pending[count:]
         now_ns = time.time_ns()
         raw = b"".join(_name_record(neuron_id, text, now_ns) for neuron_id, text in taken)
         return np.frombuffer(raw, np.int64).reshape(-1, SLOT_WORDS)
+
+    def _take(self, names: list[tuple[int, bytes]]) -> None:
+        """Put names to the pending ones; what no producer of ours writes is counted as `name`."""
+        valid = [entry for entry in names if entry[0] and len(entry[1]) <= _NAME_BYTES_MAX]
+        if len(valid) < len(names):
+            self._collector.refused["name"] += len(names) - len(valid)
+        self._pending += valid
 
 
 def _name_record(neuron_id: int, strings: bytes, now_ns: int) -> bytes:

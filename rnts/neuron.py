@@ -5,9 +5,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rnts import writer
+from rnts.emitter import record
 from rnts.events import Event
 from rnts.model import FIELD, Health, Kind
-from rnts.text import join_strings
 
 if TYPE_CHECKING:
     from rnts.producer import Producer
@@ -36,7 +36,7 @@ class Neuron:
         self.role = role
         self.activations = 0
 
-    record = writer.record
+    record = record
 
     def event(self, event: Event, *, timestamp_ns: int | None = None) -> bool:
         """Report that something happened; long texts are shortened with an ellipsis."""
@@ -53,10 +53,9 @@ class Neuron:
             elif name in ("strength", "value"):
                 mask, value = mask | _VALUE_MASK, argument
             else:
-                strings.append(str(argument))
+                strings.append(argument)
         header = (int(Kind.EVENT), mask, self.id, timestamp_ns or time.time_ns())
-        text = join_strings(*strings) if strings else b""
-        return lane.write(writer.EVENT_FORMAT, (*header, value, peer_id, event.code), text)
+        return lane.write(writer.EVENT_FORMAT, (*header, value, peer_id, event.code), strings)
 
     def health(self, state: Health, reason: str = "", *, timestamp_ns: int | None = None) -> bool:
         """Report the neuron's state of health, and why it is so."""
@@ -64,8 +63,8 @@ class Neuron:
         if lane is None:
             return False
         header = (int(Kind.SAMPLE), _HEALTH_MASK, self.id, timestamp_ns or time.time_ns())
-        text = join_strings(str(reason)) if reason else b""
-        return lane.write(writer.SAMPLE_FORMAT, (*header, *_SAMPLE_ZEROS, 0.0, state), text)
+        strings = (reason,) if reason else ()
+        return lane.write(writer.SAMPLE_FORMAT, (*header, *_SAMPLE_ZEROS, 0.0, state), strings)
 
     def link(self, peer: "Neuron | int") -> "Link":
         """The link to another neuron, given itself or by its id."""

@@ -11,30 +11,24 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rnts import layout
 from rnts.errors import RntsError
 from rnts.model import METRIC_NAMES
 from rnts.neuron import Neuron
-from rnts.runtime import LANE_SLOTS_NAME, make_runtime_folder
+from rnts.runtime import lane_slots_wanted, make_runtime_folder
 from rnts.segment import IS_SUPPORTED, Segment
-from rnts.text import join_strings
+from rnts.text import check_string, join_strings, name_to_id
 from rnts.writer import LaneWriter
 
 LANE_SLOTS_DEFAULT = 16_384
-LANE_SLOTS_MAX = 1 << 20
+LANE_SLOTS_MIN, LANE_SLOTS_MAX = 64, 1 << 20
 _AGENT_AWAY_NS = 10_000_000_000  # an agent that was seen within this will fetch what we leave
+_NAMES_KEPT_MAX = 2_000_000  # beyond it a name is told again when it is asked for again
 
 log = logging.getLogger("rnts")
-
-
-def name_to_id(name: str) -> int:
-    """The 64-bit id of a name: BLAKE2b, so that all processes agree."""
-    import hashlib  # loads OpenSSL: 10 ms that a program without names need not pay
-
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
 
 
 class _LaneOwner:
@@ -58,8 +52,11 @@ class Producer:
         self._lanes = lanes
         self._lane_slots = lane_slots
         self._lock = threading.Lock()
+        self._holder = 0  # the thread that has the lock
         self._segment: Segment | None = None
-        self._names: dict[int, bytes] = {}
+        self._names: dict[int, bytes] = {}  # kept for a child after a fork
+        self._untold: dict[int, bytes] = {}  # not yet in the log
+        self._records_without_lane = 0
         self._warned: set[str] = set()
         self._enabled = IS_SUPPORTED and os.environ.get("RNTS_DISABLE", "") in ("", "0")
         self._open = True
@@ -86,13 +83,15 @@ class Producer:
         an id that is not in 1 … 2^64 - 1.
         """
         for what, string in (("name", name), ("group", group), ("role", role), ("host", host)):
-            _check_string(what, string)
+            check_string(what, string)
         if not name:
             raise ValueError("the name of a neuron must not be empty")
         chosen = name_to_id(name) if neuron_id is None else neuron_id
         if not isinstance(chosen, int) or not 0 < chosen < 1 << 64:
             raise ValueError(f"neuron_id must be an int in 1 … 2^64 - 1, not {chosen!r}")
-        self._announce(chosen, join_strings(name, group, role, host or _host_name()))
+        strings = join_strings(name, group, role, host or _host_name())
+        if self._names.get(chosen) != strings:
+            self._tell({chosen: strings})
         return Neuron(self, chosen, name, group, role)
 
     def announce(
@@ -102,17 +101,12 @@ class Producer:
         groups = [group] * len(names) if isinstance(group, str) else group
         end = join_strings(role, _host_name())
         known = {own_group: join_strings(own_group) + end for own_group in set(groups)}
-        new = {
-            int(neuron_id): join_strings(name) + known[own_group]
-            for neuron_id, name, own_group in zip(ids, names, groups, strict=True)
-        }
-        if self.enabled:
-            with self._lock:
-                self._names.update(new)
-                if self._segment is None:
-                    self._attach()  # which appends all names, these too
-                else:
-                    self._segment.append_names(new)
+        self._tell(
+            {
+                int(neuron_id): join_strings(name) + known[own_group]
+                for neuron_id, name, own_group in zip(ids, names, groups, strict=True)
+            }
+        )
 
     def forget(self, neuron: Neuron) -> None:
         """Let go of the name of a neuron that has left, so that it is not announced anew."""
@@ -120,31 +114,28 @@ class Producer:
 
     def attach_thread(self) -> LaneWriter | None:
         """The calling thread's writer, made on its first record; None where there can be none."""
-        writer = None
-        if self.enabled:
-            with self._lock:
-                writer = self._claim_writer()
-        if writer is None and self._segment is not None:
-            # Not kept: a lane may be free by the time of the next record.
-            with self._lock:
-                self._segment.words[layout.HEADER_NO_LANE // 8] += 1
-            return None
-        self.local.writer = writer
+        with self._alone() as is_alone:
+            writer = self._claim_writer() if is_alone else None
+            if writer is None and self.enabled:
+                # Not kept: a lane may be free by the time of the next record.
+                self._records_without_lane += 1
+                if self._segment is not None:
+                    self._segment.words[layout.HEADER_NO_LANE // 8] = self._records_without_lane
+                return None
         if writer is not None:
             self.local.owner = _LaneOwner(self, writer)
+        self.local.writer = writer
         return writer
 
     def claim_lane(self) -> LaneWriter | None:
         """A lane that belongs to the caller and to no thread, for compiled code."""
-        if not self.enabled:
-            return None
-        with self._lock:
-            return self._claim_writer()
+        with self._alone() as is_alone:
+            return self._claim_writer() if is_alone else None
 
     def segment(self) -> Segment | None:
         """The segment, made if need be; None where telemetry is off."""
-        with self._lock:
-            return self._attach()
+        with self._alone() as is_alone:
+            return self._attach() if is_alone else self._segment
 
     def keep_lane_slots(self, lane_slots: int) -> None:
         """Make every later segment of this process, after a fork, of the size of this one."""
@@ -175,17 +166,39 @@ class Producer:
         self.local = threading.local()
         self.idle_writers = []
         self._lock = threading.Lock()
-        self._segment = None
+        self._holder = 0
+        self._records_without_lane = 0
+        segment, self._segment = self._segment, None
+        if segment is not None:
+            os.close(segment.descriptor)
 
-    def _announce(self, neuron_id: int, strings: bytes) -> None:
-        if self._names.get(neuron_id) == strings or not self.enabled:
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Hold the lock; False, without it, where it would never come free.
+
+        That is in a signal handler, finaliser or log handler that interrupts the holder itself.
+        """
+        me = threading.get_ident()
+        if self._holder == me:
+            yield False
             return
         with self._lock:
-            self._names[neuron_id] = strings
-            if self._segment is None:
-                self._attach()  # which appends all names, this one too
-            else:
-                self._segment.append_names({neuron_id: strings})
+            self._holder = me
+            try:
+                yield True
+            finally:
+                self._holder = 0
+
+    def _tell(self, names: dict[int, bytes]) -> None:
+        """Bring names into the log; where the holder was interrupted it does that for us."""
+        if not self.enabled:
+            return
+        with self._alone() as is_alone:
+            if len(self._names) < _NAMES_KEPT_MAX:
+                self._names.update(names)
+            self._untold.update(names)
+            if is_alone:
+                self._attach()
 
     def _claim_writer(self) -> LaneWriter | None:
         segment = self._attach()
@@ -204,13 +217,20 @@ class Producer:
         if self._segment is None and self.enabled:
             try:
                 folder = make_runtime_folder()
-                slots = self._lane_slots or _wanted_lane_slots(folder)
+                wanted = lane_slots_wanted(folder) or LANE_SLOTS_DEFAULT
+                slots = self._lane_slots or layout.power_of_two(
+                    min(max(wanted, LANE_SLOTS_MIN), LANE_SLOTS_MAX)
+                )
                 self._segment = Segment(folder, self._lanes, slots)
             except (OSError, ValueError, RntsError) as error:
                 self._enabled = False
                 self._warn_once("segment", f"telemetry is off: no shared memory: {error}")
                 return None
-            self._segment.append_names(self._names)
+            self._segment.words[layout.HEADER_NO_LANE // 8] = self._records_without_lane
+            self._untold = {**self._names, **self._untold}
+        while self._segment is not None and self._untold:
+            names, self._untold = self._untold, {}
+            self._segment.append_names(names)
         return self._segment
 
     def _warn_once(self, key: str, message: str) -> None:
@@ -219,26 +239,8 @@ class Producer:
             log.warning(message)
 
 
-def _check_string(what: str, string: object) -> None:
-    if not isinstance(string, str):
-        raise TypeError(f"the {what} of a neuron must be a str, not {type(string).__name__}")
-    length = len(string.encode("utf-8", "replace"))
-    if length > 255:
-        raise ValueError(f"the {what} of a neuron must have at most 255 bytes, not {length}")
-
-
 def _host_name() -> str:
     return os.uname().nodename[:255]
-
-
-def _wanted_lane_slots(folder: os.PathLike[str]) -> int:
-    """Slots of a lane: what the agent of this user asks for, else the default."""
-    try:
-        with open(os.path.join(folder, LANE_SLOTS_NAME)) as file:
-            wanted = int(file.read(16))
-    except (OSError, ValueError):
-        return LANE_SLOTS_DEFAULT
-    return layout.power_of_two(min(max(wanted, 64), LANE_SLOTS_MAX))
 
 
 PROCESS = Producer()  # the one of this process; it does nothing before its first use

@@ -33,6 +33,15 @@ def make_runtime_folder() -> Path:
     return folder
 
 
+def lane_slots_wanted(folder: Path) -> int | None:
+    """Slots of a lane that the agent asks the programs of this user for; None if it does not."""
+    try:
+        with open(folder / LANE_SLOTS_NAME) as file:
+            return int(file.read(16))
+    except (OSError, ValueError):
+        return None
+
+
 def segment_folders() -> list[Path]:
     """Folders in which an agent of this user looks for segments; root looks into everyone's."""
     own = runtime_folder()

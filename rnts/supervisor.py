@@ -13,6 +13,7 @@ from rnts.process import SUPERVISED
 _BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)  # before each restart; the last one for all further ones
 _STEADY_S = 10.0  # a child that lived so long begins anew with the first back-off
 _STOP_S = 4.0  # for all children together, from SIGTERM to SIGKILL
+_LISTEN_S = 0.5  # for what a dead child wrote to arrive; a process of its own may hold the pipe
 _NOTICES_MAX = 200
 _FATAL_CODES = (2, 3, 4)  # usage, configuration, address: a restart would not change them
 
@@ -29,6 +30,7 @@ class Child:
     restart_s: float = 0.0  # steady time at which it is due again
     restarts: int = 0
     last_words: deque[str] = field(default_factory=lambda: deque(maxlen=5))
+    listener: threading.Thread | None = None
 
     @property
     def pid(self) -> int:
@@ -65,7 +67,10 @@ class Supervisor:
             env={**os.environ, SUPERVISED: str(os.getpid())},
         )
         child.started_s = time.monotonic()
-        threading.Thread(target=self._listen, args=(child, child.process), daemon=True).start()
+        child.listener = threading.Thread(
+            target=self._listen, args=(child, child.process), daemon=True
+        )
+        child.listener.start()
 
     def _listen(self, child: Child, process: "subprocess.Popen[str]") -> None:
         """Pass on what a child writes to stderr."""
@@ -96,6 +101,8 @@ class Supervisor:
                 self._on_end(child, code, now)
 
     def _on_end(self, child: Child, code: int, now: float) -> None:
+        if child.listener is not None:
+            child.listener.join(_LISTEN_S)
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         if not child.is_needed and code == 0:
             self.say(f"{child.name} has ended")
@@ -114,8 +121,10 @@ class Supervisor:
         """End the children of these names, or all, last started first; kill what does not go."""
         deadline = time.monotonic() + _STOP_S
         for child in reversed(self.children):
+            if names and child.name not in names:
+                continue
             child.restart_s = 0.0
-            if child.process is None or (names and child.name not in names):
+            if child.process is None:
                 continue
             child.process.terminate()
             try:

@@ -22,3 +22,23 @@ def join_strings(*strings: str) -> bytes:
             raw = raw[: TEXT_BYTES_MAX - 3].decode("utf-8", "ignore").encode() + "…".encode()
         parts.append(bytes((len(raw),)) + raw)
     return b"".join(parts)
+
+
+def check_string(what: str, string: object) -> None:
+    """Raise TypeError or ValueError where `string`, the `what` of a neuron, cannot be one."""
+    if not isinstance(string, str):
+        raise TypeError(f"the {what} of a neuron must be a str, not {type(string).__name__}")
+    length = len(string.encode("utf-8", "replace"))
+    if length > TEXT_BYTES_MAX:
+        raise ValueError(
+            f"the {what} of a neuron must have at most {TEXT_BYTES_MAX} bytes, not {length}"
+        )
+
+
+def name_to_id(name: str) -> int:
+    """The 64-bit id of a name: BLAKE2b, so that all processes agree."""
+    import hashlib  # loads OpenSSL: 10 ms that a program without names need not pay
+
+    # Names of files may hold lone surrogates, and they are names like others.
+    raw = name.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "little")

@@ -2,27 +2,22 @@
 
 One thread owns a writer. A signal handler or a finaliser that runs in the middle of a record and
 makes another finds the writer busy; that record is dropped and counted, never woven in. Whatever
-interrupts (KeyboardInterrupt included), `attempts` stays the sum of what was published and dropped.
+interrupts (KeyboardInterrupt included), `attempts` stays the sum of what was published and dropped:
+of what ends a record one store decides, and `settle` can do the rest at any time, and again.
 """
 
 import platform
 import struct
+import sys
 import threading
-import time
+from collections.abc import Iterable
+from types import FrameType
 from typing import Any
 
 from rnts import layout
-from rnts.model import (
-    FIELD,
-    FIELDS,
-    METRIC_NAMES,
-    SLOT_BYTES,
-    SLOTS_MAX,
-    Field,
-    Kind,
-    Storage,
-)
+from rnts.model import FIELDS, SLOT_BYTES, SLOTS_MAX, Field, Kind, Storage
 from rnts.segment import Segment
+from rnts.text import join_strings
 
 _CODES = {
     Storage.U64: "Q",
@@ -32,7 +27,6 @@ _CODES = {
     Storage.U8: "B",
 }
 _HEADER = "BBHIQQ"
-_BAD_VALUE = (struct.error, TypeError, ValueError, OverflowError)
 # x86-64 keeps stores in order. Elsewhere letting go of a held lock and taking it again is the one
 # release barrier that plain Python has.
 _ORDERED_STORES = platform.machine() in ("x86_64", "AMD64")
@@ -40,13 +34,14 @@ _barrier = threading.Lock()
 _barrier.acquire()
 
 
-def _fields_of(kind: Kind) -> list[Field]:
+def fields_of(kind: Kind) -> list[Field]:
+    """The fields of a kind of record in slot order."""
     return sorted((f for f in FIELDS if f.kind is kind), key=lambda f: (f.word, f.shift))
 
 
 def _format(kind: Kind) -> struct.Struct:
     """The struct that packs a record's first slot: header, then the fields in slot order."""
-    return struct.Struct("<" + _HEADER + "".join(_CODES[f.storage] for f in _fields_of(kind)))
+    return struct.Struct("<" + _HEADER + "".join(_CODES[f.storage] for f in fields_of(kind)))
 
 
 class LaneWriter:
@@ -68,6 +63,7 @@ class LaneWriter:
         self._tail = self._words[self._tail_index]
         self._head_cache = self._words[self._head_index]
         self._completed = self._words[self._attempts_index]
+        self._dropping: tuple[int, int] | None = None  # index and value that a counter is to have
 
     def begin(self, slots: int) -> int:
         """Start a record of `slots` slots; its byte offset, or -1 (counted) if the lane is full."""
@@ -80,50 +76,75 @@ class LaneWriter:
                 return -1
         return self._slots + (self._tail & (self._capacity - 1)) * SLOT_BYTES
 
-    def publish(self, slots: int) -> None:
-        """Make the record visible, by one store."""
+    def publish(self, slots: int, count: int = 1) -> None:
+        """Make the record (or `count` of them) visible, by one store."""
         if not _ORDERED_STORES:
             _barrier.release()
             _barrier.acquire()
         self._words[self._tail_index] = self._tail + slots
-        self._tail += slots
-        self._completed += 1
-        self.busy = False
-
-    def drop(self, reason: str, count: int = 1) -> None:
-        """Give up the record (or `count` of them) that was begun, under `reason`."""
-        self._words[(self._control + layout.LANE_DROP[reason]) // 8] += count
         self._completed += count
+        self._tail += slots
         self.busy = False
 
-    def settle(self, count: int = 1) -> None:
-        """End what an exception left open: published if its store happened, else dropped."""
-        published = self._words[self._tail_index]
-        if published != self._tail:
-            self._tail = published
-            self._completed += count
-            self.busy = False
-        else:
-            self.drop("invalid", count)
+    def drop(self, reason: str) -> None:
+        """Give up what was begun, under `reason`."""
+        index = (self._control + layout.LANE_DROP[reason]) // 8
+        begun = self._words[self._attempts_index] - self._completed
+        self._dropping = index, self._words[index] + begun
+        self.settle()
 
-    def refuse(self, reason: str) -> bool:
-        """Count a record that is not even begun; also while another one of this thread is."""
-        self._completed += 1
-        self._words[self._attempts_index] += 1
-        self._words[(self._control + layout.LANE_DROP[reason]) // 8] += 1
+    def settle(self) -> None:
+        """End what an exception left open: published if its store happened, else dropped."""
+        words = self._words
+        is_published = words[self._tail_index] != self._tail
+        if self._dropping is not None:
+            index, total = self._dropping
+            words[index] = total
+        elif not is_published and words[self._attempts_index] != self._completed:
+            return self.drop("invalid")
+        self._completed = words[self._attempts_index]
+        self._tail = words[self._tail_index]
+        self._dropping = None
+        self.busy = False
+
+    def refuse(self, reason: str, count: int = 1) -> bool:
+        """Count records that are not even begun; while another one is, they are `reentrant`."""
+        if self.busy:
+            self._words[self._attempts_index] += count
+            self._words[(self._control + layout.LANE_DROP["reentrant"]) // 8] += count
+            self._completed += count
+        else:
+            self.busy = True
+            self._words[self._attempts_index] = self._completed + count
+            self.drop(reason)
         return False
 
-    def write(self, record: struct.Struct, values: tuple[Any, ...], text: bytes = b"") -> bool:
-        """Write one record of any kind: its first slot's values, then its text.
+    def is_reentered(self) -> bool:
+        """Whether a busy writer's record is under way, or was left by an interrupt; that is ended.
+
+        An interrupt can hit the very code that cleans up after one.
+        """
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None and frame.f_code not in EMITTERS:
+            frame = frame.f_back
+        if frame is None:
+            self.settle()
+        return frame is not None
+
+    def write(
+        self, record: struct.Struct, values: tuple[Any, ...], strings: Iterable[Any] = ()
+    ) -> bool:
+        """Write one record of any kind: its first slot's values, then its strings.
 
         `values` are those of `record` less kind, slots and text_bytes: (kind, mask, id, time, …).
         """
-        if self.busy:
+        if self.busy and self.is_reentered():
             return self.refuse("reentrant")
-        slots = 1 + -(-len(text) // SLOT_BYTES)
-        if slots > SLOTS_MAX:
-            return self.refuse("too_big")
         try:
+            text = join_strings(*map(str, strings)) if strings else b""
+            slots = 1 + -(-len(text) // SLOT_BYTES)
+            if slots > SLOTS_MAX:
+                return self.refuse("too_big")
             offset = self.begin(slots)
             if offset < 0:
                 return False
@@ -135,7 +156,9 @@ class LaneWriter:
                 self.buffer[offset : offset + len(piece)] = piece
             self.publish(slots)
             return True
-        except _BAD_VALUE:
+        except Exception:  # noqa: BLE001 - also what an argument's own __index__ raises
+            if not self.busy:
+                self.refuse("invalid")
             return False
         finally:
             if self.busy:
@@ -150,24 +173,22 @@ class LaneWriter:
 
         The rest, for which there is no room, is counted as `lane_full`.
         """
-        if self.busy:
-            return int(self.refuse("reentrant"))
-        self.busy = True
         count = len(rows)
+        if self.busy and self.is_reentered():
+            return int(self.refuse("reentrant", count))
+        self._head_cache = self._words[self._head_index]
+        room = min(count, self._capacity - (self._tail - self._head_cache))
         try:
-            self._words[self._attempts_index] = self._completed + count
-            self._head_cache = self._words[self._head_index]
-            room = min(count, self._capacity - (self._tail - self._head_cache))
-            self._completed += count - room
-            self._words[(self._control + layout.LANE_DROP["lane_full"]) // 8] += count - room
-            count = room
+            self.busy = True
+            self._words[self._attempts_index] = self._completed + room
             self._copy(rows[:room])
-            self._completed += room - 1  # `publish` adds the last one
-            self.publish(room)
-            return room
+            self.publish(room, room)
         finally:
             if self.busy:
-                self.settle(count)
+                self.settle()
+        if room < count:
+            self.refuse("lane_full", count - room)
+        return room
 
     def _copy(self, rows: Any) -> None:
         """Copy slots to where the tail stands, in one piece or, around the end, in two."""
@@ -182,68 +203,7 @@ EVENT_FORMAT = _format(Kind.EVENT)
 LINK_FORMAT = _format(Kind.LINK)
 SAMPLE_FORMAT = _format(Kind.SAMPLE)
 
-_RECORD_DOC = """Report what the neuron did; True if the record is on its way to the agent.
-
-Pass what you know, by name or in this order; what is left out stays absent. Never raises: a
-value of a wrong type or range drops the record under the reason `invalid`, a full lane under
-`lane_full`, and an unknown metric is left out, counted and warned about once.
-"""
-
-
-def _compile_record() -> Any:
-    """Build `Neuron.record` from the model: one flat function, since this is the hot path.
-
-    A loop over keyword arguments took twice the time of these tests and one `pack_into`.
-    """
-    names = [*METRIC_NAMES, "health", "weight"]
-    order = [f.name for f in _fields_of(Kind.SAMPLE)]
-    arguments = ", ".join(f"{name}=None" for name in names)
-    lines = [
-        f"def record(self, {arguments}, *, timestamp_ns=None, **unknown):",
-        "    try:",
-        "        lane = self._producer.local.writer",
-        "    except AttributeError:",
-        "        lane = self._producer.attach_thread()",
-        "    if lane is None:",
-        "        return False",
-        "    if lane.busy:",
-        "        return lane.refuse('reentrant')",
-        "    if unknown:",
-        "        self._producer.warn_unknown(unknown)",
-        "    mask = 0",
-    ]
-    for name in names:
-        lines += [
-            f"    if {name} is None: {name} = 0",
-            f"    else: mask |= {FIELD[name].mask}",
-        ]
-    lines += [
-        "    try:",
-        "        offset = lane.begin(1)",
-        "        if offset < 0:",
-        "            return False",
-        "        if timestamp_ns is None:",
-        "            timestamp_ns = time_ns()",
-        f"        pack_into(lane.buffer, offset, {int(Kind.SAMPLE)}, 1, 0, mask, self.id,",
-        f"            timestamp_ns, {', '.join(order)})",
-        "        lane.publish(1)",
-        "        return True",
-        "    except bad_value:",
-        "        return False",
-        "    finally:",
-        "        if lane.busy:",
-        "            lane.settle()",
-    ]
-    scope: dict[str, Any] = {
-        "time_ns": time.time_ns,
-        "pack_into": SAMPLE_FORMAT.pack_into,
-        "bad_value": _BAD_VALUE,
-    }
-    exec("\n".join(lines), scope)  # noqa: S102 - the text is made of names of the model only
-    record = scope["record"]
-    record.__doc__ = _RECORD_DOC
-    record.__module__ = "rnts"
-    return record
-
-
-record = _compile_record()
+# Whose frames tell that a record is under way; the generated `record` joins them.
+EMITTERS = {
+    function.__code__ for function in (LaneWriter.write, LaneWriter.write_slots, LaneWriter.refuse)
+}

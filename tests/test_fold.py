@@ -44,7 +44,8 @@ values = st.fixed_dictionaries(
     },
 )
 neuron_ids = st.integers(1, 5)
-times_ns = st.integers(START - 5 * SECOND, START + 6 * SECOND)
+# Mostly within one window and out of order; sometimes in another, or too late or too early.
+times_ns = st.integers(START, START + 9) | st.integers(START - 4 * SECOND, START + 6 * SECOND)
 samples = st.builds(Item, neuron_ids, times_ns, st.just(Kind.SAMPLE), values)
 events = st.builds(
     Item,
@@ -71,7 +72,9 @@ names = st.builds(
     st.just({}),
     st.sampled_from(["", "a", "b", "c"]).map(lambda group: ("name", group, "", "")),
 )
-batches = st.lists(st.lists(samples | samples | events | links | names, max_size=12), max_size=6)
+batches = st.lists(
+    st.lists(samples | samples | samples | events | links | names, max_size=20), max_size=5
+)
 nows_ns = st.integers(START + 2 * SECOND, START + 4 * SECOND)
 
 

@@ -1,6 +1,7 @@
 """The host source on the real machine: our own children as neurons."""
 
 import os
+import runpy
 import signal
 import socket
 import subprocess
@@ -8,16 +9,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from host_tools import NoGpu, Notes
 
+from rnts import layout
 from rnts.events import Activated, ConnectionEstablished, ConnectionLost, Deactivated
 from rnts.host import HostReport, HostSource
 from rnts.host_clock import clock_number, is_live
 from rnts.host_proc import ProcReader
 from rnts.model import METRIC_NAMES, Health
+from rnts.producer import Producer
 
+BENCHMARK = Path(__file__).resolve().parent.parent / "perf/host_source.py"
 PASSES_MAX = 4000
 CHILD = """
 import socket, sys
@@ -185,6 +190,40 @@ def test_two_children_become_a_link(live: Live, kind: str) -> None:
             live.until(lambda: sent_bytes(live) == dict.fromkeys(endings, 1000))
             assert live.source.report.links >= 1
     live.until(lambda: set(endings) & pairs(ConnectionLost) or all_ended(live, endings))
+
+
+def test_the_sdk_takes_all_that_is_reported(live: Live) -> None:
+    """Through the real SDK no sample, event, link or health of this machine is refused."""
+    producer = Producer(lanes=1)
+    source = HostSource(producer, gpu=NoGpu())
+    try:
+        source.sample()
+        with subprocess.Popen(["sleep", "60"]) as child:
+            for _ in range(8):
+                recorded = source.sample().recorded
+            child.kill()
+        source.sample()
+        segment = producer.segment()
+        assert segment is not None and recorded > 0
+        lane = layout.lane_offset(0)
+        attempts = segment.words[(lane + layout.LANE_ATTEMPTS) // 8]
+        refused = layout.LANE_DROP.keys() - {"lane_full"}  # nobody drains: on a large machine
+        dropped = {name: segment.words[(lane + layout.LANE_DROP[name]) // 8] for name in refused}
+        report = source.report
+        assert attempts >= report.recorded + report.started + report.exited > 0
+        assert dropped == dict.fromkeys(refused, 0)
+    finally:
+        source.close()
+        producer.close()
+
+
+@pytest.mark.parametrize("wake_s", [0.0, 0.001])
+def test_the_benchmark_runs(live: Live, wake_s: float) -> None:
+    """At its smallest size the benchmark measures a crowd."""
+    measure = runpy.run_path(str(BENCHMARK))["measure"]
+    figures = measure(processes=5, passes=2, interval_s=0.01, wake_s=wake_s)
+    assert figures["processes"] >= 5
+    assert all(value > 0 for value in figures.values())
 
 
 def sent_bytes(live: Live) -> dict[str, int]:

@@ -336,6 +336,20 @@ def test_a_neuron_has_percentiles_of_its_durations_with_their_own_bound() -> Non
     assert metrics["activation_count"]["rate"] == 13.5
 
 
+def test_weights_count_in_the_percentiles_of_a_neuron() -> None:
+    """One sample that stands for nine is the median."""
+    windows = Windows(SECOND, [50])
+    slow = Item(1, START, values={"processing_time_ns": 9_000, "weight": 9})
+    fast = [Item(1, START, values={"processing_time_ns": 100}) for _ in range(5)]
+    windows.fold(to_records([slow, *fast]), START)
+    windows.advance(START + SECOND, complete=True)
+
+    times = neuron_of(windows, "1")["neuron"]["metrics"]["processing_time_ns"]
+
+    assert times["count"] == 14
+    assert times["percentiles"]["50"] == pytest.approx(9_000, rel=durations.RELATIVE_ERROR)
+
+
 def test_a_neuron_is_found_by_id_and_an_unknown_one_gets_near_names() -> None:
     """Ids are decimal; a name that nobody has brings those like it."""
     windows = population()

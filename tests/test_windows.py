@@ -6,8 +6,9 @@ from itertools import pairwise
 import pytest
 from naive_windows import Item, moments_of, to_records
 
+from rnts.kernels.neurons import HEALTH
 from rnts.kernels.panes import COUNT, SUM
-from rnts.model import FIELD, Kind
+from rnts.model import FIELD, Health, Kind
 from rnts.windows import Folded, Windows
 
 SECOND = 1_000_000_000
@@ -152,6 +153,38 @@ def test_a_pane_is_empty_when_it_is_used_again() -> None:
     assert held.sum() == 1
 
 
+def test_a_histogram_forgets_what_it_held_in_the_middle() -> None:
+    """The ends of what was in a pane are cleared, too, and do not shift later percentiles."""
+    windows = Windows(SECOND, PERCENTILES)
+    for i, levels in enumerate([(9, 10, 11), (1,), (1,), (1, 100, 100)]):
+        items = [sample(START + i * SECOND, queue_depth=level) for level in levels]
+        fold(windows, *items)
+        windows.advance(START + (i + 1) * SECOND, complete=True)
+
+    assert windows.closed is not None
+    assert windows.closed.summary is not None
+    assert windows.closed.summary.percentiles[-1, FIELD["queue_depth"].bit, 0] == 100
+
+
+def test_records_of_different_kinds_keep_to_their_neurons() -> None:
+    """A counter among events and links of other neurons is compared with its own last value."""
+    windows = Windows(SECOND, PERCENTILES)
+    for i in range(3):
+        fold(
+            windows,
+            Item(7, START + i, Kind.EVENT, {"event_type": 0}),
+            Item(8, START + i, Kind.LINK, {"link_peer_id": 7}),
+            sample(START + i, 1, messages_sent=10 * i),
+            sample(START + i, 2, messages_sent=1_000 + 3 * i, health=1),
+        )
+    windows.advance(START + SECOND, complete=True)
+
+    assert counter_total(windows, "messages_sent") == 20 + 6
+    population = windows.population
+    assert population.rows[population.row_of(2), HEALTH] == Health.DEGRADED
+    assert population.health.sum(axis=0).tolist() == [0, 1, 0, 3]
+
+
 def test_neurons_beyond_the_limit_share_a_row_and_totals_stay_exact() -> None:
     """Their records count for the group `other`; their counters, of which nobody keeps the last
     value, do not."""
@@ -201,6 +234,7 @@ def test_the_reason_of_a_state_is_kept_as_long_as_the_state() -> None:
     assert reason_after(5, 1, "smells of smoke") == "still on fire"
     assert reason_after(30, 0) is None
     assert reason_after(40, 2) is None
+    assert reason_after(50, 2, "still on fire") == "still on fire"
 
 
 def test_reasons_beyond_the_limit_of_a_batch_are_counted() -> None:
