@@ -1,7 +1,6 @@
 """The loop of `rnts up`: children under supervision, snapshots on the screen, an orderly end."""
 
 import json
-import math
 import os
 import time
 from contextlib import ExitStack
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from rnts.errors import ConnectError, RntsError
+from rnts.errors import ConnectError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,10 +17,9 @@ if TYPE_CHECKING:
     from rnts.query import Client
     from rnts.supervisor import Supervisor
 
-_START_S = 120.0  # for the first answer; kernels may have to be compiled
 _REFRESH_S = 0.25
 _LINE_S = 2.0  # between lines where there is no screen
-_SETTLE_S = 2.0  # for what was recorded last to arrive
+_START_S = 120.0  # for the first answer; kernels may have to be compiled
 _NEXT_STEPS = (
     "next: rnts status · rnts audit · rnts demo --fault storm · `import rnts` in your program"
 )
@@ -29,7 +27,7 @@ _NEXT_STEPS = (
 
 def run_live(
     children: dict[str, list[str]],
-    endpoint: str | None,
+    endpoint: str,
     stop: "StopEvent",
     duration_s: float | None,
     as_json: bool,
@@ -48,54 +46,74 @@ def run_live(
     console = Console()
     has_screen = not as_json and is_live(console)
     supervisor = Supervisor(echo=not has_screen)
-    deadline = time.monotonic() + _START_S
     snapshot: dict[str, Any] | None = None
     try:
         for name, arguments in children.items():
             supervisor.start(name, arguments, is_needed=name != "demo")
-        with Client(endpoint) as client, ExitStack() as stack:
-            show = _screen(console, stack) if has_screen else _lines(as_json)
-            while not stop.is_set() and supervisor.failed is None:
-                if time.monotonic() >= deadline:
-                    break
-                supervisor.check()
-                answer = _ask(client)
-                if snapshot is None and answer is not None:
-                    deadline = time.monotonic() + (math.inf if duration_s is None else duration_s)
-                snapshot = answer or snapshot
-                show(snapshot, supervisor)
-                stop.wait(_REFRESH_S)
-            snapshot = _wind_down(supervisor, client) or snapshot
+        with Client(endpoint) as client:
+            with ExitStack() as stack:
+                show = _screen(console, stack) if has_screen else _lines(as_json)
+                snapshot = _watch(supervisor, client, show, stop, duration_s)
+            # The screen is left first: a second Ctrl-C may end this at any time.
+            if supervisor.failed is None:
+                snapshot = _wind_down(supervisor, client) or snapshot
     finally:
         supervisor.stop()
     if supervisor.failed is not None:
-        words = "\n".join(supervisor.failed.last_words) or "it said nothing"
-        raise RntsError(f"{supervisor.failed.name} cannot run:\n{words}")
+        if has_screen:
+            typer.echo("\n".join(supervisor.failed.last_words), err=True)
+        return supervisor.failed.exit_code
     if snapshot is None and not stop.is_set():
-        raise RntsError(f"the aggregator gave no answer in {_START_S:.0f} s")
-    if as_json:
+        raise ConnectError(f"no aggregator answered at {endpoint}; `rnts doctor` may know why")
+    if as_json and snapshot is not None:
         typer.echo(json.dumps(snapshot))
     elif has_screen:
         typer.echo(_NEXT_STEPS)
     return stop.exit_code
 
 
-def _ask(client: "Client") -> dict[str, Any] | None:
+def _watch(
+    supervisor: "Supervisor",
+    client: "Client",
+    show: Any,
+    stop: "StopEvent",
+    duration_s: float | None,
+) -> dict[str, Any] | None:
+    """Look at the population until it is time, or a child cannot run; the last snapshot."""
+    snapshot = None
+    deadline = None if duration_s is None else time.monotonic() + _START_S
+    while not stop.is_set() and (deadline is None or time.monotonic() < deadline):
+        supervisor.check()
+        if supervisor.failed is not None:
+            break
+        newest = _ask(supervisor, client)
+        if snapshot is None and newest is not None and duration_s is not None:
+            deadline = time.monotonic() + duration_s
+        snapshot = newest or snapshot
+        show(snapshot, supervisor)
+        rest_s = _REFRESH_S if deadline is None else deadline - time.monotonic()
+        stop.wait(max(0.0, min(_REFRESH_S, rest_s)))
+    return snapshot
+
+
+def _ask(supervisor: "Supervisor", client: "Client") -> dict[str, Any] | None:
+    """A snapshot, if one comes, and from our aggregator: another may sit at the address."""
     try:
-        return client.ask({"type": "snapshot"}, timeout_ms=500)
+        snapshot = client.ask({"type": "snapshot"}, timeout_ms=500)
     except ConnectError:
         return None
+    ours = [child.pid for child in supervisor.children if child.name == "aggregator"]
+    return snapshot if snapshot["aggregator"]["pid"] in ours else None
 
 
 def _wind_down(supervisor: "Supervisor", client: "Client") -> dict[str, Any] | None:
     """End the sources, then the agent, which delivers the rest; the last snapshot of all."""
     supervisor.stop("demo")
     supervisor.stop("agent")
-    snapshot = _ask(client)
-    deadline = time.monotonic() + _SETTLE_S
-    while snapshot and snapshot["accounting"]["in_flight"] and time.monotonic() < deadline:
+    snapshot = _ask(supervisor, client)
+    while snapshot and snapshot["accounting"]["in_flight"] and supervisor.has_time:
         time.sleep(0.05)
-        snapshot = _ask(client) or snapshot
+        snapshot = _ask(supervisor, client) or snapshot
     return snapshot
 
 

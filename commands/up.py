@@ -22,6 +22,9 @@ def up(
     host: Annotated[
         bool | None, typer.Option("--host/--no-host", help="Watch this machine's processes.")
     ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen where other machines can reach it.")
+    ] = False,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Read this file, none of the usual places.")
     ] = None,
@@ -29,7 +32,8 @@ def up(
     """Run agent and aggregator, restart what dies, and show the population; Ctrl-C ends all."""
     from rnts.durations import parse_duration_ns
     from rnts.errors import UsageError
-    from rnts.process import stop_event
+    from rnts.process import claim_role, stop_event
+    from rnts.runtime import default_endpoint
     from rnts.settings import load
 
     if fault is not None and not demo:
@@ -38,6 +42,8 @@ def up(
     duration_s = parse_duration_ns(duration) / 1e9 if duration else None
     settings = load(config, {"agent.host": host})
     settings.require_built("up")
+    endpoint = settings.aggregator.local_address or default_endpoint()
+    guard = claim_role("rnts up")
     from rnts.commands._live import run_live
     from rnts.commands.warmup import compile_if_cold
 
@@ -46,13 +52,11 @@ def up(
     demo_arguments += ["--fault", fault, "--at", at] if fault else []
     common = ["--config", str(config)] if config else []
     host_flag = [] if host is None else ["--host" if host else "--no-host"]
-    address = settings.aggregator.local_address
-    to_own = (
-        ["--endpoint", address] if address and not settings.telemetry.transport.endpoints else []
-    )
+    to_own = [] if settings.telemetry.transport.endpoints else ["--endpoint", endpoint]
     children = {
-        "aggregator": ["aggregate", *common],
+        "aggregator": ["aggregate", *(["--insecure"] if insecure else []), *common],
         "agent": ["agent", *host_flag, *to_own, *common],
         **({"demo": demo_arguments} if demo else {}),
     }
-    raise typer.Exit(run_live(children, address, stop, duration_s, as_json))
+    with guard:
+        raise typer.Exit(run_live(children, endpoint, stop, duration_s, as_json))

@@ -217,9 +217,12 @@ class Connections:
             is_new = pair not in self._pairs
             if is_new and not is_first:
                 source.neuron.event(ConnectionEstablished(target.neuron.id))
-            if sent.is_counted and (is_new or sent.messages or sent.bytes):
-                link = source.neuron.link(target.neuron.id)
-                link.sent(messages=sent.messages, bytes=sent.bytes, latency_ns=sent.latency_ns)
+            if is_new or sent.messages or sent.bytes:
+                source.neuron.link(target.neuron.id).sent(
+                    messages=sent.messages if sent.is_counted else None,
+                    bytes=sent.bytes if sent.is_counted else None,
+                    latency_ns=sent.latency_ns,
+                )
         gone = self._pairs - current.keys()
         # The kernel's list is no snapshot: what changes while it is made may be left out once.
         lost = gone & self._missed

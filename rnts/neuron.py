@@ -16,8 +16,8 @@ _HEALTH_MASK = FIELD["health"].mask
 _TYPE_MASK = FIELD["event_type"].mask
 _VALUE_MASK = FIELD["event_value"].mask
 _PEER_MASK = FIELD["event_peer_id"].mask
-_LINK_MASK = FIELD["link_peer_id"].mask | FIELD["link_messages"].mask | FIELD["link_bytes"].mask
-_LATENCY_MASK = FIELD["link_latency_ns"].mask
+_PEER_OF_LINK, _LATENCY = FIELD["link_peer_id"].mask, FIELD["link_latency_ns"].mask
+_MESSAGES, _BYTES = FIELD["link_messages"].mask, FIELD["link_bytes"].mask
 _SAMPLE_ZEROS = (0,) * 14  # all fields of a sample but the last two, weight and health
 
 
@@ -96,19 +96,24 @@ class Link:
 
     def sent(
         self,
-        messages: int = 1,
-        bytes: int = 0,
+        messages: int | None = 1,
+        bytes: int | None = 0,
         latency_ns: int | None = None,
         *,
         timestamp_ns: int | None = None,
     ) -> bool:
-        """Report messages that went to the peer since the last call, and how long one took."""
+        """Report what went to the peer since the last call, and how long one message took.
+
+        None says that it is not known: a link of which only its being there is reported.
+        """
         lane = self._neuron._writer()
         if lane is None:
             return False
-        mask = _LINK_MASK if latency_ns is None else _LINK_MASK | _LATENCY_MASK
+        mask = _PEER_OF_LINK
+        for value, bit in ((messages, _MESSAGES), (bytes, _BYTES), (latency_ns, _LATENCY)):
+            mask |= 0 if value is None else bit
         header = (int(Kind.LINK), mask, self._neuron.id, timestamp_ns or time.time_ns())
-        values = (self.peer_id, messages, bytes, latency_ns or 0)
+        values = (self.peer_id, messages or 0, bytes or 0, latency_ns or 0)
         return lane.write(writer.LINK_FORMAT, (*header, *values))
 
 

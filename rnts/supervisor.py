@@ -12,7 +12,9 @@ from rnts.process import SUPERVISED
 
 _BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)  # before each restart; the last one for all further ones
 _STEADY_S = 10.0  # a child that lived so long begins anew with the first back-off
-_STOP_S = 4.0  # for all children together, from SIGTERM to SIGKILL
+# For all children together, from the first SIGTERM on; who has not ended then is killed. An agent
+# may take 3 s to deliver the rest. Each child has a moment of its own all the same.
+_STOP_S, _STOP_S_MIN = 3.5, 0.5
 _LISTEN_S = 0.5  # for what a dead child wrote to arrive; a process of its own may hold the pipe
 _NOTICES_MAX = 200
 _FATAL_CODES = (2, 3, 4)  # usage, configuration, address: a restart would not change them
@@ -29,6 +31,7 @@ class Child:
     started_s: float = 0.0
     restart_s: float = 0.0  # steady time at which it is due again
     restarts: int = 0
+    exit_code: int = 0  # of its last life
     last_words: deque[str] = field(default_factory=lambda: deque(maxlen=5))
     listener: threading.Thread | None = None
 
@@ -47,6 +50,12 @@ class Supervisor:
         self.failed: Child | None = None  # a child that no restart can help
         self._echo = echo
         self._failures: dict[str, int] = {}
+        self._stop_s: float | None = None  # steady time by which all children are to have ended
+
+    @property
+    def has_time(self) -> bool:
+        """Whether there is time left before all children have to end."""
+        return self._stop_s is None or time.monotonic() < self._stop_s
 
     def start(self, name: str, arguments: list[str], is_needed: bool = True) -> None:
         """Start `rnts ARGUMENTS…` as a child called `name`."""
@@ -85,7 +94,7 @@ class Supervisor:
         """Note something, and print it where nothing else is on the screen."""
         self.notices.append(notice)
         if self._echo:
-            sys.stderr.write(notice + "\n")
+            sys.stderr.write(f"rnts: {notice}\n")
 
     def check(self) -> None:
         """Notice what has died, and start again what is due."""
@@ -97,17 +106,18 @@ class Supervisor:
                     child.restart_s = 0.0
                     self._spawn(child)
             elif (code := child.process.poll()) is not None:
-                child.process = None
                 self._on_end(child, code, now)
 
     def _on_end(self, child: Child, code: int, now: float) -> None:
+        child.process = None
+        child.exit_code = code
         if child.listener is not None:
             child.listener.join(_LISTEN_S)
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         if not child.is_needed and code == 0:
             self.say(f"{child.name} has ended")
         elif code in _FATAL_CODES:
-            self.failed = child
+            self.failed = self.failed or child
             self.say(f"{child.name} cannot run ({how})")
         else:
             lived_s = now - child.started_s
@@ -119,18 +129,24 @@ class Supervisor:
 
     def stop(self, *names: str) -> None:
         """End the children of these names, or all, last started first; kill what does not go."""
-        deadline = time.monotonic() + _STOP_S
+        if self._stop_s is None:
+            self._stop_s = time.monotonic() + _STOP_S
         for child in reversed(self.children):
             if names and child.name not in names:
                 continue
             child.restart_s = 0.0
             if child.process is None:
                 continue
+            if (code := child.process.poll()) is not None:
+                self._on_end(child, code, time.monotonic())
+                continue
             child.process.terminate()
             try:
-                child.process.wait(max(0.1, deadline - time.monotonic()))
+                child.process.wait(max(_STOP_S_MIN, self._stop_s - time.monotonic()))
             except subprocess.TimeoutExpired:
                 child.process.kill()
                 child.process.wait()
                 self.say(f"{child.name} did not end by itself and was killed")
+            if child.listener is not None:
+                child.listener.join(_LISTEN_S)
             child.process = None
