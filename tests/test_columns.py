@@ -319,6 +319,7 @@ def test_columns_may_come_in_any_order() -> None:
     ("column", "content", "reason"),
     [
         (128, b"", "column"),
+        (255, b"later", "column"),
         (5, b"\0", "column"),
         (2, b"", "run"),
         (2, b"\x01\x01", "run"),
@@ -333,6 +334,7 @@ def test_columns_may_come_in_any_order() -> None:
         (36, bytes(7), "run"),
         (37, b"\x01\x01\x01", "text"),
         (37, b"\x01\x00\x00", "text"),
+        (37, b"\x02\x02\x0a\x00", "text"),
         (37, b"\x03\x01\x07\x00", "text"),
         (37, b"\x01\x01\x01\x40" + b"\xff" * 8 + b"text", "text"),
         (8, b"\x00\x00\x01\x02\x03" + bytes(8), "sparse"),
@@ -355,7 +357,7 @@ def test_each_fault_has_its_reason(column: int, content: bytes, reason: str) -> 
 def test_plain_python_gives_the_same_bytes_and_the_same_refusals() -> None:
     """Without a compiler the kernels make the same frames and find the same in damaged ones."""
     here = Path(__file__).parent
-    environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(here)}
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": f"{here}:{here.parent}"}
     command = [sys.executable, "-m", "wire_tools"]
     plain = subprocess.run(
         command, env=environment, cwd=here, capture_output=True, text=True, timeout=300, check=False

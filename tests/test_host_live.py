@@ -231,7 +231,7 @@ def sent_bytes(live: Live) -> dict[str, int]:
     total: dict[str, int] = {}
     for name, _, what in live.notes.links:
         number = name[name.index("[") :]
-        total[number] = total.get(number, 0) + what["bytes"]
+        total[number] = total.get(number, 0) + (what["bytes"] or 0)
     return total
 
 
