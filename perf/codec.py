@@ -84,11 +84,12 @@ def encode(smoke: bool) -> dict[str, Any]:
     for name, tables in _mixes(count):
         slots = [workload.to_slots(table) for table in tables]
         rows = [table.tobytes() for table in tables]
-        for contender, function, inputs in (
+        ways: tuple[tuple[str, Callable[[Any], bytes], list[Any]], ...] = (
             (name, _encoder("lz4"), slots),
             (f"{name}_without_lz4", _encoder("none"), slots),
             (f"{name}_rows_lz4", _pack, rows),
-        ):
+        )
+        for contender, function, inputs in ways:
             figures[f"{contender}_bytes"] = sum(len(function(one)) for one in inputs) / count
             contenders[f"{contender}_ns"] = _each(function, inputs, count)
         frames += [_encoder("none")(one) for one in slots]

@@ -1,9 +1,10 @@
 """The whole road under load: producers, shared memory, agent, ZeroMQ over ipc, aggregator, windows.
 
-All are processes of their own. Producers report all 14 metrics of the common workload from compiled
-code, each at an even rate and at the time of the clock. The offered rate rises in steps; a rate is
-sustained if no record is lost, the producers keep it up, and no more than 100 ms of it is on its way
-at the end of the step. A step that fails is tried once more: the machine may have had other work.
+All are processes of their own. Producers report all 14 metrics of the common workload from
+compiled code, each at an even rate and at the time of the clock. The offered rate rises in steps; a
+rate is sustained if no record is lost, the producers keep it up, and no more than 100 ms of it is
+on its way at the end of the step. A step that fails is tried once more: the machine may have had
+other work.
 """
 
 import statistics
@@ -170,7 +171,7 @@ def pipeline(smoke: bool) -> dict[str, Any]:
 
 
 def figures(steps: list[Step], audit: Audit) -> dict[str, Any]:
-    """The best step that was sustained, the one at the reference rate, and what broke in the last."""
+    """The best step that was sustained, the one at the reference rate, what broke the last."""
     best = next((step for step in reversed(steps) if step.is_sustained), steps[0])
     millions = best.taken / 1e6
     found: dict[str, Any] = {

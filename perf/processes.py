@@ -7,10 +7,13 @@ import sys
 import time
 from typing import Any
 
+from rnts.perf.host_source import measure
 from rnts.perf.sandbox import Sandbox, ask_snapshot, cpu_ns, memory_bytes, sandbox
 from rnts.query import Client
 
-_IMPORT = "import time; t = time.perf_counter(); import rnts; print((time.perf_counter() - t) * 1e3)"
+_IMPORT = (
+    "import time; t = time.perf_counter(); import rnts; print((time.perf_counter() - t) * 1e3)"
+)
 _SETTLE_S = 0.5
 _MIB = 1 << 20
 
@@ -59,7 +62,7 @@ def _first_snapshot_ms() -> float:
 
 
 def idle(smoke: bool) -> dict[str, Any]:
-    """What agent and aggregator use while no program records; then the agent that watches a host."""
+    """What agent and aggregator use while no program records; then an agent with the host."""
     seconds = 1.0 if smoke else 10.0
     with sandbox() as box, Client() as client:
         aggregator, agent = start_road(box, client, "--no-host")
@@ -81,6 +84,14 @@ def _usage(processes: dict[str, Process], seconds: float) -> dict[str, Any]:
         figures[f"{name}_cpu_percent"] = 100 * (cpu_ns(process.pid) - before[name]) / elapsed_ns
         figures[f"{name}_memory_mib"] = memory_bytes(process.pid) / _MIB
     return figures
+
+
+def host_source(smoke: bool) -> dict[str, Any]:
+    """What a pass over many sleeping processes costs, at the pace of the agent."""
+    with sandbox():
+        figures = measure(processes=20, passes=3, interval_s=0.05) if smoke else measure()
+    names = ("first_pass_ns", "pass_ns_p50", "pass_ns_max", "process_ns_mean", "core_percent")
+    return {**{name: figures[name] for name in names}, "processes": round(figures["processes"])}
 
 
 def start_road(

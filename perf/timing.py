@@ -16,8 +16,9 @@ def call_times_ns(
 ) -> dict[str, float]:
     """The median CPU time of one call of each contender, over `repeats` batches of each.
 
-    It is the time of this thread alone: what others do on a shared machine meanwhile does not count
-    (but for what they do to its caches). The first batch of each warms up and does not count. `between` runs after each batch, untimed.
+    It is the time of this thread alone: what others do on a shared machine meanwhile does not
+    count, but for what they do to its caches. The first batch of each warms up and does not count.
+    `between` runs after each batch, untimed.
     """
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(repeats + 1):

@@ -24,6 +24,7 @@ COMMANDS = (
     "agent",
     "aggregate",
     "config",
+    "bench",
     "doctor",
     "warmup",
 )

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from rnts.accounting import COLUMN, LANE_DROPS, SOURCE_BASELINE, SOURCE_COLUMNS, SOURCE_FINAL
 from rnts.attached import AttachedSegment, source_key
 from rnts.errors import SegmentError
+from rnts.frame import SOURCES_PER_FRAME_MAX
 from rnts.kernels import lane as kernel
 from rnts.model import FIELDS, KIND_MASK, Kind, Storage
 from rnts.runtime import SEGMENT_SUFFIX
 
 _COUNTERS = 2 + len(LANE_DROPS)  # attempts, sampled_out, each drop: as they stand in the lane
+# A frame tells of each lane twice at most: when it is taken over, and what has moved in it.
+LANES_MAX = SOURCES_PER_FRAME_MAX // 2 - 64
 _YOUNG_S = 1.0  # a file that is no segment yet may become one within this
 _RETRIED = ("locked", "unreadable")  # reasons that may pass, such as too many open files
 
@@ -81,9 +84,14 @@ class Collector:
         return segment
 
     def _take_lanes(self, segment: AttachedSegment, rows: NDArray[np.int64]) -> None:
+        first = segment.lanes_used - len(rows)
+        room = LANES_MAX - len(self.lanes)
+        if len(rows) > room:
+            self.refused["too_many_lanes"] += len(rows) - room
+            log.warning("%s: an agent drains at most %d lanes", segment.path, LANES_MAX)
+            rows = rows[:room]
         if not len(rows):
             return
-        first = segment.lanes_used - len(rows)
         keys = [source_key(segment.path, first + i) for i in range(len(rows))]
         self.lanes = np.concatenate((self.lanes, rows))
         self.keys = np.concatenate((self.keys, np.array(keys, np.int64)))

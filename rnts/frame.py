@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 META_BYTES_MAX = 64 << 10
-SOURCES_PER_FRAME_MAX = 1_024
+SOURCES_PER_FRAME_MAX = 4_096
 
 # Sections; a reader skips those below 128 that it does not know.
 _RECORDS, _SOURCES, _META, _CRITICAL = 1, 2, 3, 128

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from rnts.accounting import COLUMN, SOURCE_BASELINE, SOURCE_COLUMNS, SOURCE_LOST
 from rnts.collector import Collector
+from rnts.frame import SOURCES_PER_FRAME_MAX
 from rnts.sender import Sender
 
 _KEY, _FLAGS, _IN_FRAME = COLUMN["key"], COLUMN["flags"], COLUMN["in_frame"]
@@ -46,8 +47,8 @@ class Handover:
             self._rows.pop(key, None)
 
     def baselines(self) -> NDArray[np.int64]:
-        """The rows for a HELLO."""
-        return table_of(list(self._rows.values()))
+        """The rows for a HELLO, the newest ones if a frame does not hold all."""
+        return table_of(list(self._rows.values())[-SOURCES_PER_FRAME_MAX:])
 
 
 def table_of(rows: list[NDArray[np.int64]]) -> NDArray[np.int64]:

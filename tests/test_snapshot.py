@@ -1,6 +1,5 @@
 """The snapshot documents: their shape, their numbers, and what is absent from them."""
 
-import json
 import math
 import re
 from pathlib import Path
@@ -8,61 +7,11 @@ from typing import Any
 
 import pytest
 from naive_windows import Item, to_records
+from snapshot_tools import BIG, SECOND, START, document_of, neuron_of, population
 
-from rnts.kernels import durations, histogram
+from rnts.kernels import histogram
 from rnts.model import METRIC_NAMES, Kind
-from rnts.snapshot import neuron_snapshot, snapshot
 from rnts.windows import Windows
-
-SECOND = 1_000_000_000
-START = 1_790_000_000 * SECOND
-BIG = 2**64 - 1  # an id that a JSON reader would round
-
-
-def population() -> Windows:
-    """Two named neurons and a nameless one, of which one is critical; one closed window of 2 s."""
-    windows = Windows(2 * SECOND, [99.9, 50])
-    items = [
-        Item(1, START, Kind.NAME, text=("alpha", "ingest", "parser", "vm-7")),
-        Item(2, START, Kind.NAME, text=("beta", "ingest", "writer", "vm-7")),
-        Item(BIG, START, values={"health": 0}),
-        Item(2, START + 7, values={"health": 2}, text=("disk full",)),
-    ]
-    for i in range(10):
-        values = {
-            "activation_count": 100 + 3 * i,
-            "processing_time_ns": 1_000_000 * (i + 1),
-            "queue_depth": i % 3,
-            "signal_strength": -60.0 - i,
-        }
-        items.append(Item(1, START + i, values=values))
-    items += [
-        Item(BIG, START + 20, Kind.EVENT, {"event_type": 5}, ("Timeout", "no answer")),
-        Item(1, START + 30, Kind.EVENT, {"event_type": 3, "event_peer_id": BIG}, ("reset",)),
-        Item(1, START + 40, Kind.LINK, {"link_peer_id": 2, "link_messages": 7, "link_bytes": 70}),
-        Item(BIG, START + 50, Kind.LINK, {"link_peer_id": 1, "link_latency_ns": 900}),
-    ]
-    windows.fold(to_records(items), START + 1_000_000)
-    windows.advance(START + 2 * SECOND, complete=True)
-    return windows
-
-
-def document_of(windows: Windows) -> dict[str, Any]:
-    """The snapshot as a reader of its JSON sees it."""
-    document = snapshot(
-        windows,
-        time_ns=START + 3 * SECOND,
-        accounting={"balanced": True},
-        agents=[{"pid": 5}],
-        aggregator={"pid": 6},
-    )
-    return json.loads(json.dumps(document, allow_nan=False))
-
-
-def neuron_of(windows: Windows, wanted: str) -> dict[str, Any]:
-    """The document of one neuron as a reader of its JSON sees it."""
-    document = neuron_snapshot(windows, wanted, time_ns=START + 3 * SECOND)
-    return json.loads(json.dumps(document, allow_nan=False))
 
 
 def test_the_document_says_who_is_there_and_which_window_it_is_about() -> None:
@@ -211,6 +160,21 @@ def test_the_busiest_worked_longest_and_the_sickest_are_worst() -> None:
     assert document["sickest"][0]["since_ns"] == START + 7
 
 
+def test_a_neuron_that_is_gone_is_not_among_the_sickest() -> None:
+    """Whoever left in a critical state is neither counted nor listed any more."""
+    windows = population()
+    sick = Item(5, START + 3 * SECOND, values={"health": 2})
+    left = Item(2, START + 3 * SECOND, Kind.EVENT, {"event_type": 1}, ("killed",))
+    windows.fold(to_records([sick, left]), START + 3 * SECOND)
+    windows.advance(START + 4 * SECOND, complete=True)
+    windows.advance(START + 6 * SECOND, complete=True)
+
+    document = document_of(windows)
+
+    assert document["neurons"]["health"]["critical"] == 1
+    assert [row["neuron_id"] for row in document["sickest"]] == ["5"]
+
+
 def test_where_nobody_says_how_long_it_worked_records_decide() -> None:
     """Ten neurons are listed at most, those with most records first; the overflow is none."""
     windows = Windows(SECOND, [50], max_neurons=12)
@@ -295,89 +259,6 @@ def test_the_document_counts_what_limits_left_out() -> None:
         "health_reasons_skipped": 0,
         "values_refused": 1,
     }
-
-
-def test_one_neuron_in_full() -> None:
-    """Who it is, how it is, its last values, its window, its links and its events."""
-    reply = neuron_of(population(), "alpha")
-
-    neuron = reply["neuron"]
-    assert (reply["version"], reply["time_ns"]) == (1, START + 3 * SECOND)
-    assert [neuron[key] for key in ("neuron_id", "name", "group", "role", "host")] == [
-        "1",
-        "alpha",
-        "ingest",
-        "parser",
-        "vm-7",
-    ]
-    assert (neuron["health"], neuron["reason"], neuron["since_ns"]) == ("unknown", None, None)
-    assert neuron["last_seen_ns"] == START + 40
-    assert neuron["last"] == {
-        "activation_count": 127,
-        "processing_time_ns": 10_000_000,
-        "queue_depth": 0,
-        "signal_strength": -69.0,
-    }
-    assert (neuron["records"], neuron["errors"]) == (12, 0)
-    assert neuron["window"]["end_ns"] == START + 2 * SECOND
-    assert [link["target"] for link in neuron["links"]["out"]] == ["beta"]
-    assert [link["source"] for link in neuron["links"]["in"]] == [str(BIG)]
-    assert [event["type"] for event in neuron["events"]] == ["ConnectionLost"]
-
-
-def test_a_neuron_has_percentiles_of_its_durations_with_their_own_bound() -> None:
-    """8.6 % for the small histogram; the other metrics have none."""
-    metrics = neuron_of(population(), "alpha")["neuron"]["metrics"]
-
-    times = metrics["processing_time_ns"]
-    assert times["relative_error"] == durations.RELATIVE_ERROR
-    assert times["percentiles"]["50"] == pytest.approx(5e6, rel=durations.RELATIVE_ERROR)
-    assert "percentiles" not in metrics["queue_depth"]
-    assert metrics["activation_count"]["rate"] == 13.5
-
-
-def test_weights_count_in_the_percentiles_of_a_neuron() -> None:
-    """One sample that stands for nine is the median."""
-    windows = Windows(SECOND, [50])
-    slow = Item(1, START, values={"processing_time_ns": 9_000, "weight": 9})
-    fast = [Item(1, START, values={"processing_time_ns": 100}) for _ in range(5)]
-    windows.fold(to_records([slow, *fast]), START)
-    windows.advance(START + SECOND, complete=True)
-
-    times = neuron_of(windows, "1")["neuron"]["metrics"]["processing_time_ns"]
-
-    assert times["count"] == 14
-    assert times["percentiles"]["50"] == pytest.approx(9_000, rel=durations.RELATIVE_ERROR)
-
-
-def test_a_neuron_is_found_by_id_and_an_unknown_one_gets_near_names() -> None:
-    """Ids are decimal; a name that nobody has brings those like it."""
-    windows = population()
-
-    found = neuron_of(windows, str(BIG))["neuron"]
-    assert (found["name"], found["group"], found["errors"]) == (None, "default", 1)
-    assert neuron_of(windows, "alpa") == {
-        "version": 1,
-        "time_ns": START + 3 * SECOND,
-        "neuron": None,
-        "near": ["alpha"],
-    }
-    assert neuron_of(windows, "99")["neuron"] is None
-    assert neuron_of(windows, str(2**64))["neuron"] is None
-
-
-def test_the_window_of_a_neuron_is_gone_once_its_pane_is_used_again() -> None:
-    """Two windows open behind the closed one take all panes but its own; a third takes that."""
-    windows = Windows(SECOND, [50])
-    windows.fold(to_records([Item(1, START)]), START)
-    windows.advance(START + SECOND, complete=True)
-    for i in (1, 2):
-        windows.fold(to_records([Item(2, START + i * SECOND)]), START + i * SECOND)
-    assert neuron_of(windows, "1")["neuron"]["records"] == 1
-
-    windows.fold(to_records([Item(2, START + 3 * SECOND)]), START + 3 * SECOND)
-
-    assert neuron_of(windows, "1")["neuron"]["window"] is None
 
 
 def keys_of(document: Any) -> set[str]:

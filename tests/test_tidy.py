@@ -38,7 +38,7 @@ def test_tree_is_read_whole() -> None:
     assert not [path for path in TREE if path.startswith(("rnts/kernels/", ".venv/", ".git/"))]
 
 
-@pytest.mark.parametrize("name", ["kernels", "commands", "config"])
+@pytest.mark.parametrize("name", ["kernels", "commands", "config", "perf"])
 def test_links_lead_to_the_folders_at_the_top(name: str) -> None:
     """`rnts/NAME` is a relative link, so that tools that read the tree find the packages."""
     assert os.readlink(ROOT / "rnts" / name) == f"../{name}"
@@ -47,7 +47,7 @@ def test_links_lead_to_the_folders_at_the_top(name: str) -> None:
 def test_packages_are_those_on_disk() -> None:
     """Each package that is installed exists, and each one that exists is installed."""
     folders = PROJECT["tool"]["setuptools"]["package-dir"]
-    found = {"rnts", "rnts.kernels", "rnts.commands", "rnts.config"}
+    found = {"rnts", "rnts.kernels", "rnts.commands", "rnts.config", "rnts.perf"}
     for path in TREE:
         if re.fullmatch(r"rnts/.+/__init__\.py", path):
             found.add(Path(path).parent.as_posix().replace("/", "."))

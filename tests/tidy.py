@@ -107,9 +107,14 @@ def functions(module: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctio
 @rule({"rnts/a.py": "def f():\n    from rnts.commands import up\n"})
 @rule({"commands/a.py": "from rnts.kernels import lane\n"})
 @rule({"rnts/a.py": "from .commands import up\n"})
+@rule({"rnts/a.py": "from rnts.perf import workload\n"})
+@rule({"perf/a.py": "from rnts.commands import up\n"})
 def arrows_between_layers(tree: Tree) -> Iterator[str]:
-    """Commands import rnts, rnts imports kernels, kernels import numpy and each other."""
-    for path, module in parsed(tree, LAYERS):
+    """Commands import rnts, rnts imports kernels, kernels import numpy and each other.
+
+    Benchmarks stand beside commands, which run them: they import rnts and kernels.
+    """
+    for path, module in parsed(tree, (*LAYERS, "perf/")):
         for line, name in imports(module):
             if path.startswith("kernels/"):
                 top = name.partition(".")[0]
@@ -121,8 +126,11 @@ def arrows_between_layers(tree: Tree) -> Iterator[str]:
                 )
             elif path.startswith("commands/"):
                 wrong = f"{name}.".startswith("rnts.kernels.")
+            elif path.startswith("perf/"):
+                wrong = f"{name}.".startswith("rnts.commands.")
             else:
-                wrong = f"{name}.".startswith("rnts.commands.") and path != "rnts/__main__.py"
+                above = f"{name}.".startswith(("rnts.commands.", "rnts.perf."))
+                wrong = above and path != "rnts/__main__.py"
             if wrong or name.startswith("."):
                 yield f"{path}:{line}: must not import {name}"
 

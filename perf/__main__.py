@@ -1,0 +1,33 @@
+"""Runs one benchmark in this process and prints its figures as JSON: `python -m rnts.perf NAME`."""
+
+import json
+import logging
+import signal
+import sys
+from importlib import import_module
+from typing import Any
+
+from rnts.perf.suite import BY_NAME
+from rnts.process import stop_event
+from rnts.warmup import load_kernels
+
+
+def main() -> None:
+    """Run the benchmark that is named, with `--smoke` in its small size."""
+    name, smoke = sys.argv[1], "--smoke" in sys.argv[2:]
+    stop_event()  # it ends with who started it; below: at once, with all that it has started
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+    logging.getLogger("rnts").setLevel(logging.WARNING)
+    module, _, function = BY_NAME[name].function.partition(":")
+    measure = getattr(import_module(f"rnts.perf.{module}"), function)
+    load_kernels()
+    print(json.dumps(measure(smoke)))
+
+
+def _end(number: int, frame: Any) -> None:
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""The list of benchmarks, and the run of each in a process of its own."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable
+from difflib import get_close_matches
+from importlib import metadata
+from typing import Any, NamedTuple
+
+from rnts.errors import RntsError, UsageError
+from rnts.process import SUPERVISED
+
+LIMIT_S = 600.0
+_LAST_LINES = 5
+_LIBRARIES = ("numba", "numpy", "lz4", "pyzmq", "prometheus-client")
+
+
+class Benchmark(NamedTuple):
+    """One benchmark: where its function is, what it is about, and what its figures compare with.
+
+    `references` gives to a figure the peer, measured in the same run, that its ratio is to; `peers`
+    are all figures that are not ours.
+    """
+
+    name: str
+    function: str
+    meaning: str
+    references: dict[str, str]
+    peers: frozenset[str]
+
+
+def _benchmark(
+    name: str, function: str, meaning: str, references: dict[str, str] | None = None, *peers: str
+) -> Benchmark:
+    against = references or {}
+    return Benchmark(name, function, meaning, against, frozenset((*against.values(), *peers)))
+
+
+def _by_mix(ours: Iterable[str], theirs: str) -> dict[str, str]:
+    """References of the codec's figures, which come once for each mix of records."""
+    mixes = ("256_neurons_batch_1000", "256_neurons_batch_10000", "10000_neurons_batch_10000")
+    return {
+        f"{mix}{suffix}_{unit}": f"{mix}_{theirs}_{unit}"
+        for mix in mixes
+        for suffix in ours
+        for unit in ("ns", "bytes")
+    }
+
+
+_FROM_PYTHON = ("snapshot_python", "three_metrics_python", "one_metric_python", "activation")
+_FROM_NJIT = ("njit", "njit_no_clock", "three_metrics_njit", "three_metrics_njit_no_clock")
+
+BENCHMARKS = (
+    _benchmark(
+        "record_python", "capture:record_python", "record from Python; to struct.pack_into",
+        {f"{name}_ns": "pack_into_ns" for name in (*_FROM_PYTHON, "disabled_python")},
+        "clock_python_ns", "prometheus_counter_ns",
+    ),
+    _benchmark(
+        "record_njit", "capture:record_njit", "record from compiled code; to the clock",
+        {f"{name}_ns": "clock_njit_ns" for name in _FROM_NJIT},
+    ),
+    _benchmark(
+        "drain", "capture:drain", "lanes to the agent; to a copy of memory",
+        {"drain_ns": "memory_copy_ns"},
+    ),
+    _benchmark(
+        "encode", "codec:encode", "records to frames; to lz4 of plain rows",
+        _by_mix(("", "_without_lz4"), "rows_lz4"),
+    ),
+    _benchmark(
+        "decode", "codec:decode", "frames to records; to lz4 of plain rows",
+        _by_mix(("",), "rows_lz4"),
+    ),
+    _benchmark(
+        "fold", "codec:fold", "records to windows; to NumPy's sums", _by_mix(("",), "bincount")
+    ),
+    _benchmark("host_source", "processes:host_source", "a pass over 500 processes"),
+    _benchmark(
+        "startup", "processes:startup", "starts of programs; to Python's own",
+        {"help_ms": "python_ms", "first_snapshot_ms": "python_ms"},
+    ),
+    _benchmark("idle", "processes:idle", "agent and aggregator without work"),
+    _benchmark("pipeline", "pipeline:pipeline", "producers to windows, through all processes"),
+)  # fmt: skip
+BY_NAME = {benchmark.name: benchmark for benchmark in BENCHMARKS}
+PEERS = {benchmark.name: benchmark.peers for benchmark in BENCHMARKS}
+
+
+def choose(names: Iterable[str]) -> list[Benchmark]:
+    """The benchmarks of these names, or all; raises UsageError for one that does not exist."""
+    chosen = []
+    for name in names:
+        if name not in BY_NAME:
+            near = get_close_matches(name, BY_NAME, 1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(BY_NAME)}"
+            raise UsageError(f"there is no benchmark {name!r}{hint}")
+        chosen.append(BY_NAME[name])
+    return chosen or list(BENCHMARKS)
+
+
+def run(benchmark: Benchmark, smoke: bool) -> dict[str, Any]:
+    """The figures of one benchmark, from a process of its own, so that none disturbs another.
+
+    Raises RntsError with its last words if it fails.
+    """
+    command = [sys.executable, "-m", "rnts.perf", benchmark.name, *["--smoke"] * smoke]
+    environment = {**os.environ, SUPERVISED: str(os.getpid())}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=LIMIT_S)
+        except BaseException:
+            process.terminate()  # it ends its own children; leaving the block waits for it
+            raise
+    if process.returncode != 0:
+        words = "\n".join(errors.splitlines()[-_LAST_LINES:]) or "it said nothing"
+        raise RntsError(f"benchmark {benchmark.name} failed ({process.returncode}):\n{words}")
+    found: dict[str, Any] = json.loads(output)
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """What figures depend on besides RNTS."""
+    found: dict[str, Any] = {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+    for library in _LIBRARIES:
+        try:
+            found[library.replace("-", "_")] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            found[library.replace("-", "_")] = None
+    return found
+
+
+def _processor() -> str:
+    """The processor's name, as the kernel knows it."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = (line.partition(":")[2].strip() for line in file if "model name" in line)
+            return next(names, "") or platform.machine()
+    except OSError:
+        return platform.machine()
