@@ -256,7 +256,7 @@ def test_later_flags_sections_and_headers_are_ignored() -> None:
         (section(2, struct.pack("<HH", 1, 13) + bytes(14)), "sources"),
         (section(2, struct.pack("<HH", 1, 13) + b"\x80\0" + bytes(12)), "sources"),
         (section(2, struct.pack("<HH", 65_535, 13) + bytes(100)), "sources"),
-        (section(2, struct.pack("<HH", 1_025, 13) + bytes(1_025 * 13)), "sources"),
+        (section(2, struct.pack("<HH", 4_097, 13) + bytes(4_097 * 13)), "sources"),
         (section(3, bytes(META_BYTES_MAX + 1)), "meta"),
     ],
 )
@@ -323,7 +323,7 @@ def test_misuse_states_the_rule() -> None:
     times: dict[str, Any] = {"sequence": 1, "watermark_ns": 0}
     many = np.zeros((SOURCES_PER_FRAME_MAX + 1, len(SOURCE_COLUMNS)), np.int64)
 
-    with pytest.raises(ValueError, match="and these 1025 of 13"):
+    with pytest.raises(ValueError, match="and these 4097 of 13"):
         encoder.encode(none, sources=many, **times)
     with pytest.raises(ValueError, match="columns, and these 2 of 3"):
         encoder.encode(none, sources=np.zeros((2, 3), np.int64), **times)
