@@ -168,6 +168,15 @@ def set_group(row, group, rows, population):
     rows[row, GROUP] = group
 
 
+@kernel(f"void({NEURONS}, int64[::1], int64[::1])")
+def weigh_health(neurons, weights, keys):
+    """Write into `keys`, a value a row, the weight of the neuron's state; 0 where there is none."""
+    rows, _, _, _, _, table = neurons
+    keys[OVERFLOW_ROW] = 0
+    for row in range(1, table[ROWS_USED] + 1):
+        keys[row] = 0 if rows[row, GROUP] == NO_GROUP else weights[rows[row, HEALTH]]
+
+
 @kernel(f"int64({NEURONS}, int64, int64, int64[::1])")
 def retire(neurons, left_before_ns, silent_since_ns, retired):
     """Release the rows of neurons that left before a time, or were silent since another.

@@ -1,7 +1,7 @@
 """The table of links: (source id, peer id) to the messages and bytes that went, and how long.
 
 Guarantee: sums are exact modulo 2^64; a pair beyond the limit is counted, never mixed with another.
-Cost: about 8 ns a record in cache; 64 bytes a cell, two cells a pair.
+Cost: the fold takes 40 ns for a record of a link in cache and 120 beyond; 128 bytes a pair.
 """
 
 import numpy as np

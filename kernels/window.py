@@ -1,10 +1,11 @@
 """The fold: one pass over a batch of decoded records into the open windows.
 
-Guarantee: each record but those of kind NAME is folded once, or counted as late or as future. No
-sum depends on how records are cut into batches. Cost: about 100 ns a sample of fourteen metrics
-among 1,000 neurons in 10 groups. Records are taken in blocks, and a block passes through one small
-loop after the other: so what a loop needs stays in registers, and what it misses in the cache is
-fetched for several records at a time.
+Guarantee: each record but those of kind NAME is folded once, or counted as late or as future; how
+they are cut into batches changes no sum. Cost: 100 to 130 ns a sample of fourteen metrics among
+1,000 neurons in 10 groups (look-up 3, places 6, values 18, moments 25, histograms 35), 330 ns among
+10,000 and 800 among 100,000, whose panes no cache holds; a call costs 3 µs. Records are taken in
+blocks, and a block passes through one small loop after the other: so what a loop needs stays in
+registers, and what it misses in the cache is fetched for several records at a time.
 """
 
 import numpy as np

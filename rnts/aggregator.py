@@ -18,6 +18,7 @@ from rnts.delivery import Message, Type, parse_message
 from rnts.errors import FrameError
 from rnts.frame import Frame, FrameDecoder
 from rnts.links.zmq import AggregatorLink
+from rnts.model import TEXT_BYTES_MAX
 from rnts.process import Stop
 from rnts.receiver import Receiver, Session, Verdict
 from rnts.snapshot import neuron_snapshot, snapshot
@@ -155,7 +156,7 @@ class Aggregator:
         if frame.meta:
             try:
                 meta = json.loads(frame.meta)
-            except ValueError:
+            except (ValueError, RecursionError):
                 self.refused["meta"] += 1
                 return
             agent.meta = meta if isinstance(meta, dict) else {}
@@ -190,7 +191,7 @@ class Aggregator:
         try:
             query = json.loads(request)
             kind = query["type"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             self.refused["query"] += 1
             return {"error": "a query is a JSON object with a type"}
         if kind == "snapshot":
@@ -198,7 +199,8 @@ class Aggregator:
         if kind == "accounting":
             return {"accounting": self.accounting(), "sources": self.accounts.sources()}
         if kind == "neuron":
-            return neuron_snapshot(self.windows, str(query.get("neuron", "")))
+            # No name is longer, and no number that is an id.
+            return neuron_snapshot(self.windows, str(query.get("neuron", ""))[:TEXT_BYTES_MAX])
         self.refused["query"] += 1
         return {"error": f"unknown query {kind!r}; there are: snapshot, neuron, accounting"}
 

@@ -50,8 +50,8 @@ class RecentEvent(NamedTuple):
 class RecentEvents:
     """The last `RECENT_MAX` events in the order of arrival, and how many there were of each type.
 
-    In a storm most are replaced before anybody sees them: keeping one costs half a microsecond,
-    wording it five.
+    In a storm most are replaced before anybody sees them. That is why they are kept as they came:
+    to keep one takes 0.6 µs, to word it 1 µs more.
     """
 
     def __init__(self) -> None:

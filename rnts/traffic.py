@@ -57,9 +57,9 @@ class Traffic:
         return self._busiest(to_it, count), self._busiest(from_it, count)
 
     def _busiest(self, cells: NDArray[np.int64], count: int) -> list[Link]:
-        messages = self._links[cells, table.MESSAGES]
         if cells.size > count:
-            cells = cells[np.argpartition(messages, -count)[-count:]]
+            most_first = ~self._links[cells, table.MESSAGES]  # unsigned: there is no minus
+            cells = cells[np.argpartition(most_first, count)[:count]]
         rows = sorted(self._links[cells].tolist(), key=lambda row: -row[table.MESSAGES])
         return [_link(row) for row in rows]
 

@@ -226,7 +226,7 @@ def _sources(reader: Reader) -> list[list[int]]:
     documented = (
         DOCUMENT.split("which are, in this order:")[1].split("A section")[0].count("`") // 2
     )
-    if rows > 1_024 or columns != documented:
+    if rows > 4_096 or columns != documented:
         raise RefusedError("sources")
     table = [[unzigzag(reader.varint()) for _ in range(columns)] for _ in range(rows)]
     reader.end()
