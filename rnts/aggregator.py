@@ -73,10 +73,14 @@ class Aggregator:
                 self.refused["message"] += 1
             else:
                 self._on_message(peer, message, parts)
+        self._acknowledge()
+        self._close_windows(time.time_ns())
+
+    def _acknowledge(self) -> None:
+        """Tell all agents what is folded; before any commit, which covers no more than that."""
         for agent_id in self._to_acknowledge:
             self._send(self._receiver.sessions[agent_id], self._receiver.acknowledge(agent_id))
         self._to_acknowledge.clear()
-        self._close_windows(time.time_ns())
 
     def _on_message(self, peer: bytes, message: Message, parts: list[bytes]) -> None:
         payload = parts[1] if len(parts) == 2 else b""
@@ -128,6 +132,10 @@ class Aggregator:
         agent.damaged = 0
         self._receiver.folded(message, window)
         self._to_acknowledge.add(message.speaker)
+        if agent.watermark_ns // self.windows.window_ns > self.windows.boundary:
+            # Not once for all that has arrived: a backlog would push windows out, half told.
+            self._acknowledge()
+            self._close_windows(time.time_ns())
 
     def _open(self, payload: bytes, message: Message) -> Frame | None:
         """Decode a frame and compare it with its envelope; None, counted, if it is not valid."""

@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from typer.testing import CliRunner
 
 from rnts import doctor, machine, platform, warmup
 from rnts.__main__ import build
+from rnts.kernels import _cache
 from rnts.machine import MIB, Finding
 
 
@@ -156,16 +156,19 @@ def test_kernels_are_compiled_or_not(
     assert doctor.kernels().verdict == verdict
 
 
-def test_warm_means_a_file_for_each_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder is warm when it has as many indices of this Python as there are entry points."""
-    monkeypatch.setattr(warmup, "cache_folder", lambda: tmp_path)
-    count = warmup.import_kernels()
+def test_warm_means_that_all_kernels_were_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is warm for the sources and the Python for which a warm-up went to its end."""
+    monkeypatch.setenv("RNTS_CACHE_DIR", str(tmp_path))
     assert not warmup.is_warm()
-    version = f"py{sys.version_info[0]}{sys.version_info[1]}{sys.abiflags}"
-    for index in range(count):
-        (tmp_path / f"kernel-{index}.{version}.nbi").touch()
-
+    folder = tmp_path / _cache.source_hash()
+    folder.mkdir()
+    _cache.warm_mark(folder).touch()
     assert warmup.is_warm()
+
+    monkeypatch.setattr(_cache, "version", lambda name: "0.0.1")
+    assert not warmup.is_warm()
 
 
 @pytest.mark.parametrize(
