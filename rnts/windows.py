@@ -60,7 +60,7 @@ class Windows:
         self.window_ns = window_ns
         self.closed: ClosedWindow | None = None
         self.population = Population(max_neurons, max_groups)
-        self.panes = Panes(max_neurons + 1, max_groups + 2, tuple(sorted(percentiles)))
+        self.panes = Panes(max_neurons + 1, max_groups + 2, tuple(sorted(map(float, percentiles))))
         self.traffic = Traffic()
         self.events = RecentEvents()
         self.overflow_records = 0  # of neurons beyond `max_neurons`

@@ -1,4 +1,4 @@
-"""The aggregator against raw sockets: what it folds and answers, and what it refuses and survives."""
+"""The aggregator against raw sockets: what it folds and answers, refuses and survives."""
 
 import json
 import random
