@@ -9,12 +9,21 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from rnts.warmup import import_kernels, load_kernels
+
 NIGHTLY = os.environ.get("RNTS_TEST_SIZE") == "nightly"
 
 # No deadline: a shared machine is sometimes slow, and tests do not time.
 settings.register_profile("everyday", max_examples=50, deadline=None, derandomize=True)
 settings.register_profile("nightly", max_examples=1000, deadline=None)
 settings.load_profile("nightly" if NIGHTLY else "everyday")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def frozen_kernels() -> None:
+    """Kernels are compiled and take no other types than declared, as in a running process."""
+    import_kernels()
+    load_kernels()
 
 
 @pytest.fixture(autouse=True)
