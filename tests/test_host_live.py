@@ -187,7 +187,7 @@ def test_two_children_become_a_link(live: Live, kind: str) -> None:
 
         live.until(lambda: set(endings) <= pairs(ConnectionEstablished))
         if kind == "tcp":
-            live.until(lambda: sent_bytes(live) == dict.fromkeys(endings, 1000))
+            live.until(lambda: dict.fromkeys(endings, 1000).items() <= sent_bytes(live).items())
             assert live.source.report.links >= 1
     live.until(lambda: set(endings) & pairs(ConnectionLost) or all_ended(live, endings))
 
@@ -230,8 +230,9 @@ def sent_bytes(live: Live) -> dict[str, int]:
     """What each process has sent over links, by the number in its name."""
     total: dict[str, int] = {}
     for name, _, what in live.notes.links:
-        number = name[name.index("[") :]
-        total[number] = total.get(number, 0) + (what["bytes"] or 0)
+        if what["bytes"]:  # other programs of this machine have links without numbers
+            number = name[name.index("[") :]
+            total[number] = total.get(number, 0) + what["bytes"]
     return total
 
 
