@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
+from rnts.errors import RntsError
 from rnts.perf.suite import BY_NAME
 from rnts.process import stop_event
 from rnts.warmup import load_kernels
@@ -22,7 +23,10 @@ def main() -> None:
     module, _, function = BY_NAME[name].function.partition(":")
     measure = getattr(import_module(f"rnts.perf.{module}"), function)
     load_kernels()
-    print(json.dumps(measure(smoke)))
+    try:
+        print(json.dumps(measure(smoke)))
+    except RntsError as error:
+        sys.exit(str(error))
 
 
 def _end(number: int, frame: Any) -> None:

@@ -9,13 +9,15 @@ VERSION = 1
 # The unit in a name says which way is better; a name without one of these is a circumstance.
 _LOWER = {"ns", "ms", "bytes", "mib", "percent", "seconds", "lost"}
 _HIGHER = "per_second"
+# What happens beyond the limit, and what other programs did meanwhile.
+_NOT_JUDGED = ("overload_", "other_")
 
 Document = dict[str, Any]
 
 
 def direction(name: str) -> int:
     """1 where higher is better, -1 where lower is, 0 where neither."""
-    if name.startswith("overload_"):  # what happens beyond the limit is told, and not judged
+    if name.startswith(_NOT_JUDGED):
         return 0
     if name.endswith(_HIGHER) or name == "balanced":
         return 1

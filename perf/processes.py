@@ -82,7 +82,9 @@ def _usage(processes: dict[str, Process], seconds: float) -> dict[str, Any]:
     for name, process in processes.items():
         elapsed_ns = time.monotonic_ns() - start_ns
         figures[f"{name}_cpu_percent"] = 100 * (cpu_ns(process.pid) - before[name]) / elapsed_ns
-        figures[f"{name}_memory_mib"] = memory_bytes(process.pid) / _MIB
+        resident, private = memory_bytes(process.pid)
+        figures[f"{name}_memory_mib"] = resident / _MIB
+        figures[f"{name}_memory_private_mib"] = private / _MIB
     return figures
 
 

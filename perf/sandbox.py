@@ -57,17 +57,20 @@ class Sandbox:
         """
         deadline = time.monotonic() + _START_S
         while not (done := is_done()):
-            for number, child in enumerate(self.children):
-                if child.poll() is not None:
-                    raise RntsError(f"{what}: a process ended: {self._last_words(number)}")
+            self.require_alive()
             if time.monotonic() > deadline:
                 raise RntsError(f"{what}: not within {_START_S:.0f} s")
             time.sleep(_POLL_S)
         return done
 
-    def _last_words(self, number: int) -> str:
-        lines = (self.folder / f"{number}.log").read_text().splitlines()
-        return "\n".join(lines[-_LAST_LINES:]) or "it said nothing"
+    def require_alive(self) -> None:
+        """Raise RntsError with the last words of a child that has ended."""
+        for number, child in enumerate(self.children):
+            if child.poll() is not None:
+                lines = (self.folder / f"{number}.log").read_text().splitlines()
+                words = "\n".join(lines[-_LAST_LINES:]) or "it said nothing"
+                command = " ".join(map(str, child.args[2:]))  # type: ignore[index]
+                raise RntsError(f"{command} ended ({child.returncode}): {words}")
 
     def stop(self) -> None:
         """End the children, last started first; kill what does not go."""
@@ -122,7 +125,8 @@ def cpu_ns(pid: int) -> int:
     return time.clock_gettime_ns((~pid << 3) | 2)
 
 
-def memory_bytes(pid: int) -> int:
-    """Memory that a process has in RAM."""
+def memory_bytes(pid: int) -> tuple[int, int]:
+    """Memory that a process has in RAM: all of it, and what it shares with no file and nobody."""
     with open(f"/proc/{pid}/statm") as file:
-        return int(file.read().split()[1]) * _PAGE_BYTES
+        resident, shared = (int(pages) * _PAGE_BYTES for pages in file.read().split()[1:3])
+    return resident, resident - shared

@@ -51,7 +51,7 @@ class AttachedSegment:
             self._map()
             self._pidfd = self._watch_owner()
         except BaseException as error:
-            os.close(self._descriptor)
+            self._release()
             if isinstance(error, OSError | ValueError):  # no memory, no descriptors left, …
                 raise SegmentError(f"unreadable: {path}: {error}") from error
             raise
@@ -61,6 +61,11 @@ class AttachedSegment:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise SegmentError(f"locked: {self.path} is drained by another agent") from error
+
+    def _release(self) -> None:
+        """Give lock and file back; a mapping has its own descriptor and would keep the lock."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        os.close(self._descriptor)
 
     def _map(self) -> None:
         size = os.fstat(self._descriptor).st_size
@@ -170,6 +175,6 @@ class AttachedSegment:
         if self._pidfd >= 0:
             os.close(self._pidfd)
         del self.words
-        os.close(self._descriptor)
+        self._release()
         if unlink:
             self.path.unlink(missing_ok=True)

@@ -43,7 +43,7 @@ def write_batch(producer: "Producer", array: Any) -> int:
     producer.warn_unknown({name: 0 for name in names if name not in _KNOWN})
     try:
         rows, valid = to_slots(array)
-    except (TypeError, ValueError):  # a column that holds no numbers
+    except TypeError:
         writer.refuse("invalid", len(array))
         return 0
     if not valid.all():
@@ -52,7 +52,14 @@ def write_batch(producer: "Producer", array: Any) -> int:
 
 
 def to_slots(array: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Slots, int64[n, 16], of a structured array, and which rows every value of fits its field."""
+    """Slots, int64[n, 16], of a structured array, and which rows every value of fits its field.
+
+    Raises TypeError for a column that we know and that holds no plain numbers.
+    """
+    for name in array.dtype.names or ():
+        kinds = "iu" if name in ("neuron_id", "timestamp_ns") else "biuf"
+        if name in _KNOWN and (array.dtype[name].kind not in kinds or array.dtype[name].ndim):
+            raise TypeError(f"column {name} holds {array.dtype[name]}")
     slots = np.zeros((len(array), SLOT_WORDS), np.uint64)
     slots[:, 1] = array["neuron_id"]
     slots[:, 2] = time.time_ns()

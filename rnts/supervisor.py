@@ -134,11 +134,10 @@ class Supervisor:
         for child in reversed(self.children):
             if names and child.name not in names:
                 continue
+            if child.process is not None and (code := child.process.poll()) is not None:
+                self._on_end(child, code, time.monotonic())
             child.restart_s = 0.0
             if child.process is None:
-                continue
-            if (code := child.process.poll()) is not None:
-                self._on_end(child, code, time.monotonic())
                 continue
             child.process.terminate()
             try:

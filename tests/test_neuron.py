@@ -1,0 +1,194 @@
+"""What a neuron reports: samples, events, health, links, and work that it times."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from capture_tools import Seen, Taker, producing
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rnts
+from rnts.model import EVENT, METRIC_NAMES, Kind
+from rnts.producer import Producer
+from rnts.text import join_strings, split_strings
+
+EVENTS: list[tuple[Any, dict[str, Any], list[str]]] = [
+    (rnts.Activated(strength=0.5, trigger="timer"), {"event_value": 0.5}, ["timer"]),
+    (rnts.Deactivated(reason="done"), {}, ["done"]),
+    (rnts.ConnectionEstablished(peer_id=2**64 - 1), {"event_peer_id": 2**64 - 1}, []),
+    (rnts.ConnectionLost(peer_id=3, reason="reset"), {"event_peer_id": 3}, ["reset"]),
+    (rnts.ThresholdExceeded(metric="queue_depth", value=9), {"event_value": 9.0}, ["queue_depth"]),
+    (rnts.ErrorOccurred(error_type="Timeout", details=""), {}, ["Timeout", ""]),
+]
+
+
+@pytest.fixture
+def producer() -> Iterator[Producer]:
+    """A producer of the test's own."""
+    with producing() as (made, _):
+        yield made
+
+
+@pytest.fixture
+def taker(producer: Producer, runtime_folder: Path) -> Taker:
+    """Who takes what it records."""
+    return Taker(runtime_folder)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A clock that stands still until the test moves it."""
+    hands = SimpleNamespace(now_ns=1000)
+    monkeypatch.setattr(
+        sys.modules["rnts.neuron"],  # `rnts.neuron` is the function
+        "time",
+        SimpleNamespace(perf_counter_ns=lambda: hands.now_ns, time_ns=lambda: hands.now_ns),
+    )
+    return hands
+
+
+def test_samples_by_position_and_by_name(producer: Producer, taker: Taker) -> None:
+    """Values go by the model's order or by name, and arrive as they were given."""
+    neuron = producer.neuron("n", neuron_id=5)
+    numbers = list(range(1, len(METRIC_NAMES) + 1))
+    assert neuron.record(*numbers, 2, 0.5, timestamp_ns=77) is True
+    assert neuron.record(health=2, activation_count=9, timestamp_ns=78) is True
+    everything = dict(zip(METRIC_NAMES, numbers, strict=True)) | {"health": 2, "weight": 0.5}
+    assert taker.take() == [
+        Seen(Kind.SAMPLE, 5, 77, everything, []),
+        Seen(Kind.SAMPLE, 5, 78, {"health": 2, "activation_count": 9}, []),
+    ]
+
+
+@pytest.mark.parametrize(("event", "values", "strings"), EVENTS, ids=lambda e: type(e).__name__)
+def test_events_carry_their_fields(
+    producer: Producer, taker: Taker, event: Any, values: dict[str, Any], strings: list[str]
+) -> None:
+    """Numbers of an event become fields, its texts strings, in the order of its class."""
+    neuron = producer.neuron("n", neuron_id=5)
+    assert neuron.event(event, timestamp_ns=77) is True
+    values = {"event_type": EVENT[type(event).__name__].code, **values}
+    assert taker.take() == [Seen(Kind.EVENT, 5, 77, values, strings)]
+
+
+def test_every_event_of_the_model_is_tried_here() -> None:
+    """The list above has them all."""
+    assert [type(event).__name__ for event, _, _ in EVENTS] == list(EVENT)
+
+
+def test_health_has_a_reason_or_none(producer: Producer, taker: Taker) -> None:
+    """The state is a field of a sample, the reason its text."""
+    neuron = producer.neuron("n", neuron_id=5)
+    assert neuron.health(rnts.DEGRADED, "queue is growing", timestamp_ns=1) is True
+    assert neuron.health(rnts.HEALTHY, timestamp_ns=2) is True
+    assert taker.take() == [
+        Seen(Kind.SAMPLE, 5, 1, {"health": 1}, ["queue is growing"]),
+        Seen(Kind.SAMPLE, 5, 2, {"health": 0}, []),
+    ]
+
+
+def test_links_go_to_a_neuron_or_an_id(producer: Producer, taker: Taker) -> None:
+    """What was sent names the peer; a latency that is not known is absent."""
+    here, there = producer.neuron("a", neuron_id=5), producer.neuron("b", neuron_id=6)
+    assert here.link(there).sent(3, bytes=100, latency_ns=50, timestamp_ns=1) is True
+    assert here.link(7).sent(timestamp_ns=2) is True
+    full = {"link_peer_id": 6, "link_messages": 3, "link_bytes": 100, "link_latency_ns": 50}
+    bare = {"link_peer_id": 7, "link_messages": 1, "link_bytes": 0}
+    assert taker.take() == [
+        Seen(Kind.LINK, 5, 1, full, []),
+        Seen(Kind.LINK, 5, 2, bare, []),
+    ]
+
+
+@given(strings=st.lists(st.text(max_size=300), max_size=4))
+def test_strings_survive_or_end_in_an_ellipsis(strings: list[str]) -> None:
+    """What fits comes back; what does not is cut between characters and says so."""
+    back = split_strings(join_strings(*strings))
+
+    assert len(back) == len(strings)
+    for before, after in zip(strings, back, strict=True):
+        before = before.encode("utf-8", "replace").decode()
+        if len(before.encode()) <= 255:
+            assert after == before
+        else:
+            assert after.endswith("…")
+            assert before.startswith(after[:-1])
+            assert 249 <= len(after.encode()) <= 255
+
+
+@given(raw=st.binary(max_size=600))
+def test_any_bytes_are_strings(raw: bytes) -> None:
+    """Text that others wrote is taken apart without complaint, and none of it twice."""
+    strings = split_strings(raw)
+
+    assert len(strings) <= len(raw)
+    assert sum(len(s) for s in strings) <= len(raw)
+
+
+def test_activations_are_counted_and_timed(
+    producer: Producer, taker: Taker, clock: SimpleNamespace
+) -> None:
+    """Each block is one activation with its duration, also one that fails."""
+    neuron = producer.neuron("n")
+    with neuron.activation():
+        clock.now_ns += 30
+    with pytest.raises(KeyError), neuron.activation():
+        clock.now_ns += 5
+        raise KeyError
+    assert [s.values for s in taker.take()] == [
+        {"activation_count": 1, "processing_time_ns": 30},
+        {"activation_count": 2, "processing_time_ns": 5},
+    ]
+    assert neuron.activations == 2
+
+
+def test_activations_of_coroutines_may_overlap(
+    producer: Producer, taker: Taker, clock: SimpleNamespace
+) -> None:
+    """Each `with` and `async with` has its own beginning, whichever ends first."""
+    neuron = producer.neuron("n")
+    turns = [asyncio.Event() for _ in range(4)]
+
+    async def plain(start: int, end: int) -> None:
+        await turns[start].wait()
+        with neuron.activation():
+            await turns[end].wait()
+
+    async def awaited(start: int, end: int) -> None:
+        await turns[start].wait()
+        async with neuron.activation():
+            await turns[end].wait()
+
+    async def everything() -> None:
+        tasks = [asyncio.create_task(c) for c in (plain(0, 3), awaited(1, 2), plain(1, 3))]
+        for turn in turns:
+            clock.now_ns += 100
+            turn.set()
+            for _ in range(5):
+                await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+
+    asyncio.run(everything())
+    durations = sorted(s.values["processing_time_ns"] for s in taker.take())
+    assert durations == [100, 200, 300]
+    assert neuron.activations == 3
+
+
+def test_a_neuron_says_who_it_is(producer: Producer) -> None:
+    """The handle shows name and id, and the id of a name is the same everywhere."""
+    neuron = producer.neuron("worker-7", group="ingest", role="parser")
+    assert neuron.id == rnts.name_to_id("worker-7") == 12535709372031546042
+    assert repr(neuron) == "<rnts.Neuron 'worker-7' id=12535709372031546042>"
+    assert (neuron.name, neuron.group, neuron.role) == ("worker-7", "ingest", "parser")
+
+
+def test_handles_hold_no_more_than_they_need(producer: Producer) -> None:
+    """A misspelt attribute is an error and not a new attribute."""
+    neuron: Any = producer.neuron("n")
+    with pytest.raises(AttributeError):
+        neuron.nmae = "x"
