@@ -95,7 +95,7 @@ def sandbox() -> Iterator[Sandbox]:
     Settings and switches of the environment are left out meanwhile.
     """
     before = dict(os.environ)
-    folder = Path(tempfile.mkdtemp(prefix="rnts-bench-", dir=SHARED_MEMORY))
+    folder = Path(tempfile.mkdtemp(prefix=f"rnts-bench-{os.getpid()}-", dir=SHARED_MEMORY))
     for name in before:
         if name == "RNTS_DISABLE" or (name.startswith("RNTS_") and "__" in name):
             del os.environ[name]

@@ -36,7 +36,9 @@ class Killed(Exception):
 class Turn:
     """Asked by the agent whether to stop; lets its peers work until a condition holds."""
 
-    def __init__(self, until: Callable[[], bool], *peers: Aggregator, is_kill: bool = False) -> None:
+    def __init__(
+        self, until: Callable[[], bool], *peers: Aggregator, is_kill: bool = False
+    ) -> None:
         self._until, self._peers, self._is_kill = until, peers, is_kill
         self._deadline_s = time.monotonic() + PATIENCE_S
 
@@ -202,7 +204,9 @@ def test_beyond_its_memory_the_oldest_is_declared_lost(
         seen_frames = 0
         while seen_frames < 400:
             for i in range(100):
-                offered += neuron.record(processing_time_ns=offered * 0x9E3779B97F4A7C15 % 2**60 + i)
+                offered += neuron.record(
+                    processing_time_ns=offered * 0x9E3779B97F4A7C15 % 2**60 + i
+                )
             before = agent._sender.next_number
             while agent._sender.next_number == before:
                 yield False
