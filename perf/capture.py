@@ -4,12 +4,13 @@ All of it goes through a real segment of the default size, which is emptied betw
 that nothing is dropped; `lost` says whether that held.
 """
 
+import os
 import struct
 import time
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import repeat
+from timeit import Timer
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ from rnts.collector import Collector
 from rnts.model import SLOT_WORDS
 from rnts.perf import emitters
 from rnts.perf.sandbox import Sandbox, sandbox
-from rnts.perf.timing import call_times_ns
-from rnts.producer import LANE_SLOTS_DEFAULT, PROCESS
+from rnts.perf.timing import Batch, call_times_ns
+from rnts.producer import LANE_SLOTS_DEFAULT, PROCESS, Producer
 
 _BATCH = LANE_SLOTS_DEFAULT // 2  # records of one batch: they must fit into the lane
 _NEURONS = 256
@@ -55,9 +56,7 @@ class _Drain:
         self._collector.close()
 
 
-def _measured(
-    prepare: Callable[[], dict[str, Callable[[], int]]], repeats: int
-) -> dict[str, float | int]:
+def _measured(prepare: Callable[[], dict[str, Batch]], repeats: int) -> dict[str, float | int]:
     """Times of the contenders that `prepare` makes, in a segment that is drained between them."""
     with sandbox() as box:
         drain = _Drain(box)
@@ -77,72 +76,56 @@ def record_python(smoke: bool) -> dict[str, Any]:
     return figures
 
 
-def _python_contenders(calls: int) -> dict[str, Callable[[], int]]:
-    """Batches of so many calls each; every loop costs the 4 ns of `repeat` on top."""
+_VALUES = (
+    "10482113, 52817, 12, 81264640, 8123, 7456, 1893042, 17, 42.3, 17.5, 0.934, -58.12, 0.0512"
+)
+_STATEMENTS = {
+    "snapshot_python_ns": f"record({_VALUES}, -64.71)",
+    "three_metrics_python_ns": "record(queue_depth=12, processing_time_ns=52817, memory_bytes=81)",
+    "one_metric_python_ns": "record(queue_depth=12)",
+    "activation_ns": "with activation(): pass",
+    "disabled_python_ns": f"silent({_VALUES}, -64.71)",
+    "pack_into_ns": f"pack_into(buffer, 0, 1, 1, 0, 65535, 1, 2, {_VALUES}, -64.71)",
+    "clock_python_ns": "clock()",
+}
+# The same fields as a snapshot, in the order of the arguments.
+_ROW = struct.Struct("<BBHIQQ" + "QQIQQQQI" + "fffddd")
+
+
+def _python_contenders(calls: int) -> dict[str, Batch]:
+    """Batches of so many calls each; `timeit` makes their loop, which costs 4 ns a call."""
     neuron = rnts.neuron("bench")
-    record, activation = neuron.record, neuron.activation
-    silent = _silent_neuron().record
-    values: Any = (10_482_113, 52_817, 12, 81_264_640, 8_123, 7_456, 1_893_042, 17)
-    values += (42.3, 17.5, 0.934, -58.12, 0.0512, -64.71)
-    fields = struct.Struct("<BBHIQQ" + "Q" * 8 + "d" * 3 + "I" * 2 + "f" * 3 + "B")
-    packed = (1, 1, 0, 0xFFFF, 1, 2, *values[:8], *values[11:], 12, 17, *values[8:11], 0)
-    buffer, pack_into = bytearray(fields.size), fields.pack_into
-    clock = time.perf_counter_ns
-
-    def snapshot() -> int:
-        for _ in repeat(None, calls):
-            record(*values)
-        return calls
-
-    def three_metrics() -> int:
-        for _ in repeat(None, calls):
-            record(processing_time_ns=52_817, queue_depth=12, memory_bytes=81_264_640)
-        return calls
-
-    def one_metric() -> int:
-        for _ in repeat(None, calls):
-            record(queue_depth=12)
-        return calls
-
-    def timed_block() -> int:
-        for _ in repeat(None, calls):
-            with activation():
-                pass
-        return calls
-
-    def disabled() -> int:
-        for _ in repeat(None, calls):
-            silent(*values)
-        return calls
-
-    def struct_pack() -> int:
-        for _ in repeat(None, calls):
-            pack_into(buffer, 0, *packed)
-        return calls
-
-    def read_clock() -> int:
-        for _ in repeat(None, calls):
-            clock()
-        return calls
-
-    return {
-        "snapshot_python_ns": snapshot,
-        "three_metrics_python_ns": three_metrics,
-        "one_metric_python_ns": one_metric,
-        "activation_ns": timed_block,
-        "disabled_python_ns": disabled,
-        "pack_into_ns": struct_pack,
-        "clock_python_ns": read_clock,
-        **_prometheus(calls),
+    names: dict[str, Any] = {
+        "record": neuron.record,
+        "activation": neuron.activation,
+        "silent": _silent_neuron().record,
+        "buffer": bytearray(_ROW.size),
+        "pack_into": _ROW.pack_into,
+        "clock": time.perf_counter_ns,
     }
+    statements = dict(_STATEMENTS)
+    if find_spec("prometheus_client") is not None:
+        client = import_module("prometheus_client")
+        names["increment"] = client.Counter("bench", "a peer", registry=None).inc
+        statements["prometheus_counter_ns"] = "increment()"
+    setup = "; ".join(f"{name} = {name}_" for name in names)  # so that they are local in the loop
+    scope = {f"{name}_": value for name, value in names.items()}
+    timers = {name: Timer(text, setup, globals=scope) for name, text in statements.items()}
+    return {name: _calls(timer, calls) for name, timer in timers.items()}
+
+
+def _calls(timer: Timer, calls: int) -> Batch:
+    """A batch of `calls` turns of the loop."""
+
+    def batch() -> int:
+        timer.timeit(calls)
+        return calls
+
+    return batch
 
 
 def _silent_neuron() -> rnts.Neuron:
     """A neuron of a program in which telemetry is off."""
-    import os
-
-    from rnts.producer import Producer
-
     os.environ["RNTS_DISABLE"] = "1"
     try:
         return Producer().neuron("silent")
@@ -150,27 +133,12 @@ def _silent_neuron() -> rnts.Neuron:
         del os.environ["RNTS_DISABLE"]
 
 
-def _prometheus(calls: int) -> dict[str, Callable[[], int]]:
-    """One increment of a counter of prometheus_client, where that is installed."""
-    if find_spec("prometheus_client") is None:
-        return {}
-    client = import_module("prometheus_client")
-    increment = client.Counter("bench", "a peer", registry=None).inc
-
-    def batch() -> int:
-        for _ in repeat(None, calls):
-            increment()
-        return calls
-
-    return {"prometheus_counter_ns": batch}
-
-
 def record_njit(smoke: bool) -> dict[str, Any]:
     """Record from inside compiled code, with the clock and without."""
     count, repeats = (_BATCH // 8, 3) if smoke else (_BATCH, 100)
     rows = emitters.rows(count, _NEURONS, _SEED)
 
-    def prepare() -> dict[str, Callable[[], int]]:
+    def prepare() -> dict[str, Batch]:
         lane = jit.lane()
         return {
             "njit_ns": lambda: emitters.report_snapshots(lane, *rows),

@@ -81,7 +81,7 @@ def _fingerprint() -> int:
     return int.from_bytes(digest.digest()[:7], "big")
 
 
-def _compile(fingerprint: int) -> tuple[Any, ...]:
+def _compile_reports(fingerprint: int) -> tuple[Any, ...]:
     """Bind the sources' fingerprint: Numba keys its cache by this file and by closure variables."""
 
     @kernel(f"int64(int64, {_ROWS})")
@@ -116,6 +116,12 @@ def _compile(fingerprint: int) -> tuple[Any, ...]:
             taken += _three(lane, now, i, ids, whole)
         return taken
 
+    return report_snapshots, report_snapshots_at, report_three, report_three_at
+
+
+def _compile_pace(fingerprint: int) -> Any:
+    """As `_compile_reports`."""
+
     @kernel(f"int64(int64[::1], {_ROWS}, int64[::1])")
     def report_paced(pace, ids, whole, real, totals):
         """Report rows in turn at an even rate, in bursts; what fell behind is made up for.
@@ -138,20 +144,19 @@ def _compile(fingerprint: int) -> tuple[Any, ...]:
         totals[0], totals[1], totals[2] = totals[0] + attempted, totals[1] + taken, i
         return attempted
 
-    @kernel("int64(int64)")
-    def read_clock(count):
-        """Read the clock so often; returns the last time."""
-        last = fingerprint * 0
-        for _ in range(count):
-            last = jit.now_ns()
-        return last
-
-    return (
-        report_snapshots, report_snapshots_at, report_three, report_three_at, report_paced,
-        read_clock,
-    )  # fmt: skip
+    return report_paced
 
 
-(
-    report_snapshots, report_snapshots_at, report_three, report_three_at, report_paced, read_clock,
-) = _compile(_fingerprint())  # fmt: skip
+@kernel("int64(int64)")
+def read_clock(count):
+    """Read the clock so often; returns the last time."""
+    last = 0
+    for _ in range(count):
+        last = jit.now_ns()
+    return last
+
+
+report_snapshots, report_snapshots_at, report_three, report_three_at = _compile_reports(
+    _fingerprint()
+)
+report_paced = _compile_pace(_fingerprint())

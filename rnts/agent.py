@@ -5,6 +5,7 @@ it holds `batch_size` records, when its oldest record has waited `batch_timeout`
 200 ms as a heartbeat: it carries the watermark, the time before which nothing is still to come.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -26,7 +27,7 @@ from rnts.handover import Handover, lost_rows, record_counts
 from rnts.links.zmq import AgentLink
 from rnts.names import NameFeed
 from rnts.process import Stop
-from rnts.runtime import boot_id, runtime_folder, segment_folders
+from rnts.runtime import LANE_SLOTS_NAME, boot_id, runtime_folder, segment_folders
 from rnts.sender import Limits, Sender
 
 _PASS_NS = 1_000_000  # between passes while records come: what a pass costs is shared by more
@@ -149,15 +150,18 @@ class Agent:
 
     def _cut(self, now_ns: int) -> None:
         """Encode the batch with its accounts and hand the frame to the sender."""
+        # Names first: what follows may let go of the segment that has them.
+        names = self._names.next_slots(len(self._slots) - self._filled)
         number = self._sender.next_number
         table = self._handover.rows_to_report(self._collector, number)
         slots = self._slots[: self._filled]
-        names = self._names.next_slots(len(self._slots) - self._filled)
         if len(names):
             slots = np.concatenate((names, slots))
         meta = b""
         if self._is_due("status", now_ns, _STATUS_NS):
             self._collector.mark_seen()
+            with contextlib.suppress(OSError):  # programs look at the time of this file, too
+                os.utime(runtime_folder() / LANE_SLOTS_NAME)
             meta = self._meta()
         frame = self._encoder.encode(
             slots, sequence=number, watermark_ns=self._watermark_ns, sources=table, meta=meta

@@ -104,7 +104,7 @@ def test_where_no_rate_is_sustained_the_losses_are_told() -> None:
 
 
 def test_sandbox_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folder, processes and environment are as before, also after an error; settings do not leak."""
+    """Folder, processes and environment are as before, also after an error; no setting leaks in."""
     monkeypatch.setenv("RNTS_AGENT__HOST", "false")
     monkeypatch.setenv("RNTS_DISABLE", "1")
     before = dict(os.environ)
