@@ -75,11 +75,13 @@ class Accounts:
         self._sources: dict[int, _Source] = {}
         self._retired: dict[int, None] = {}
         self._damaged: set[tuple[int, int]] = set()  # agents of which a frame was given up
+        self._first_lives: dict[int, int] = {}  # incarnation in which each agent was met
         self._sums = dict.fromkeys(_SUMS, 0)
         self._dropped = dict.fromkeys(DROPS, 0)
 
     def begin_session(self, agent: tuple[int, int], rows: NDArray[np.int64]) -> None:
         """Take in a HELLO's baselines, one row for each source that the agent holds."""
+        self._first_lives.setdefault(*agent)
         for row in rows:
             if row[_FLAGS] & SOURCE_BASELINE:
                 self._take_over(agent, row, "aggregator_died")
@@ -112,12 +114,16 @@ class Accounts:
         if key in self._retired:
             return
         if source is None:
-            committed = int(row[_IN_FRAME])
-            source = _Source(agent, row.copy(), row.copy(), int(row[_DELIVERED]) + committed)
-            source.committed = committed
+            # A former life of this agent would have told of it: what it took, it took with it.
+            is_inherited = self._first_lives.setdefault(*agent) != agent[1]
+            base = np.zeros_like(row) if is_inherited else row.copy()
+            source = self._sources[key] = _Source(agent, base, row.copy(), int(base[_DELIVERED]))
+            if is_inherited and row[_DELIVERED]:
+                source.lose("agent_died", int(row[_DELIVERED]))
+            source.committed = int(row[_IN_FRAME])
+            source.position += source.committed
             source.heed()
             source.gap_reason = gap_reason
-            self._sources[key] = source
         elif source.agent != agent:
             source.agent = agent
             gap = int(row[_DELIVERED]) - source.position
@@ -126,16 +132,18 @@ class Accounts:
             source.unexplained += max(-gap, 0)
 
     def _source(self, agent: tuple[int, int], row: NDArray[np.int64]) -> _Source:
-        """The source of a row; one that was never introduced begins with nothing.
+        """The source of a row; one that nobody introduced begins with nothing.
 
-        Its introduction may have been in a frame that came damaged, like its first records.
+        The introduction may have been in a frame that came damaged, like records before this row.
         """
         source = self._sources.get(int(row[_KEY]))
         if source is None:
             base = np.zeros(len(SOURCE_COLUMNS), np.int64)
-            source = _Source(agent, base, base.copy(), 0)
-            source.gap_reason = "bad_frame" if agent in self._damaged else None
-            self._sources[int(row[_KEY])] = source
+            source = self._sources[int(row[_KEY])] = _Source(agent, base, base.copy(), 0)
+        elif source.agent == agent:
+            return source
+        source.agent = agent
+        source.gap_reason = "bad_frame" if agent in self._damaged else None
         return source
 
     def _advance(self, agent: tuple[int, int], row: NDArray[np.int64]) -> None:

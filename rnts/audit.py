@@ -108,17 +108,22 @@ def _read_control(path: Path) -> NDArray[np.int64] | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             head = file.read(layout.HEADER_BYTES)
-            words = np.frombuffer(head, np.int64)
-            if len(head) < layout.HEADER_BYTES or words[0] != layout.MAGIC:
+            if len(head) < layout.HEADER_BYTES:
                 return None
+            words = np.frombuffer(head, np.int64)
             lanes = int(words[layout.HEADER_LANES // 8])
             used = int(words[layout.HEADER_LANES_USED // 8])
-            if not 0 <= used <= lanes <= layout.LANES_MAX or os.fstat(
-                file.fileno()
-            ).st_size < layout.data_offset(lanes):
+            is_ours = words[0] == layout.MAGIC and 0 <= used <= lanes <= layout.LANES_MAX
+            directory = file.read(lanes * layout.LANE_BYTES) if is_ours else b""
+            if not is_ours or len(directory) < lanes * layout.LANE_BYTES:
                 return None
-            return np.frombuffer(head + file.read(lanes * layout.LANE_BYTES), np.int64)
-    except OSError:
+            # Attempts are read last: a producer that goes on meanwhile makes them only larger.
+            attempts = slice(layout.LANE_ATTEMPTS // 8, None, layout.LANE_BYTES // 8)
+            later = np.frombuffer(os.pread(descriptor, len(directory), len(head)), np.int64)
+            control = np.frombuffer(directory, np.int64).copy()
+            control[attempts] = later[attempts]
+            return np.concatenate((words, control))
+    except (OSError, ValueError):  # ValueError: it was cut short between two looks
         return None
 
 
