@@ -40,7 +40,9 @@ class StopEvent:
 
     def wait(self, timeout_s: float) -> bool:
         """Sleep until a signal comes, at most `timeout_s`; whether one came."""
-        select.select([self._read_end], [], [], timeout_s)
+        poll = select.poll()  # select() ends at descriptor 1023
+        poll.register(self._read_end, select.POLLIN)
+        poll.poll(timeout_s * 1000)
         return self.is_set()
 
     @property

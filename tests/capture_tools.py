@@ -99,6 +99,7 @@ def producing(lanes: int = 4, lane_slots: int = 64) -> Iterator[tuple[Producer, 
         yield producer, segment
     finally:
         producer.close(unlink=True)
+        os.close(segment.descriptor)
 
 
 class Taker:
@@ -107,6 +108,9 @@ class Taker:
     def __init__(self, folder: Path) -> None:
         self.collector = Collector(lambda: [folder])
         self.room = np.zeros((1 << 15, SLOT_BYTES // 8), np.int64)
+
+    def __del__(self) -> None:
+        self.collector.close()
 
     def take(self) -> list[Seen]:
         """Attach what is new and take all that is there, while nobody adds to it."""
