@@ -37,7 +37,8 @@ CORRUPT = 5  # slots skipped since the lane was made
 TAKEN = 6  # records consumed since the agent last set it to 0
 SICK = 7  # 1: its tail cannot be true; the lane is left alone
 NOTE = 8  # 0 or 1: which note the next head goes with
-LANE_COLUMNS = 9
+KEY = 9  # of the lane in accounts
+LANE_COLUMNS = 10
 NOTES = 264
 NOTE_BYTES = 24
 
@@ -192,16 +193,3 @@ def drain(lanes, out, start, per_lane, kind_masks, floats):
         if lanes[lane, SICK] == 0:
             filled = _drain_lane(lanes, lane, out, filled, per_lane, (kind_masks, floats))
     return filled
-
-
-@kernel("void(int64[:,::1], int64[:,::1])")
-def read_counters(lanes, out):
-    """Read what the producers count: out[lane] = attempts, sampled_out, then each drop.
-
-    Attempts are read last: a producer that goes on meanwhile makes them larger, never too small.
-    """
-    for lane in range(lanes.shape[0]):
-        control = lanes[lane, CONTROL]
-        for i in range(out.shape[1] - 1, 0, -1):
-            out[lane, i] = load_acquire(control + ATTEMPTS + 8 * i)
-        out[lane, 0] = load_acquire(control + ATTEMPTS)

@@ -30,7 +30,9 @@ from rnts.process import Stop
 from rnts.runtime import LANE_SLOTS_NAME, boot_id, runtime_folder, segment_folders
 from rnts.sender import Limits, Sender
 
-_PASS_NS = 1_000_000  # between passes while records come: what a pass costs is shared by more
+# From one pass to the next while records come: what a pass costs in Python is shared by more. A pass
+# that took long is followed by a short sleep all the same: others want the core, too.
+_PASS_NS, _SLEEP_NS_MIN = 1_000_000, 200_000
 _BUSY_SLOTS = 8192  # a pass that took as many is followed by the next at once
 # Between looks at the lanes while nothing comes: a look costs 20 us of a virtual machine's core, so
 # 1,000 a second would be 2 %. A record that ends a long silence waits up to 5 ms for that.
@@ -120,7 +122,8 @@ class Agent:
             return
         if took or self._filled:
             self._active_ns = now_ns
-            time.sleep(_PASS_NS / 1e9)
+            rest_ns = now_ns + _PASS_NS - time.monotonic_ns()
+            time.sleep(max(_SLEEP_NS_MIN, rest_ns) / 1e9)
         elif now_ns - self._active_ns < _SILENT_AFTER_NS:
             self._collector.wait(_IDLE_STEP_NS, _IDLE_NS)
         else:

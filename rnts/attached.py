@@ -49,7 +49,7 @@ class AttachedSegment:
         try:
             self._lock()
             self._map()
-            self._pidfd = self._watch_owner()
+            self.death_descriptor = self._watch_owner()
         except BaseException as error:
             self._release()
             if isinstance(error, OSError | ValueError):  # no memory, no descriptors left, …
@@ -118,10 +118,10 @@ class AttachedSegment:
     @property
     def is_owner_dead(self) -> bool:
         """Whether the process is gone, and with it all its threads."""
-        if self._pidfd < 0:
+        if self.death_descriptor < 0:
             return True
         poll = select.poll()  # select() ends at descriptor 1023
-        poll.register(self._pidfd, select.POLLIN)
+        poll.register(self.death_descriptor, select.POLLIN)
         return bool(poll.poll(0))
 
     def new_lanes(self) -> NDArray[np.int64]:
@@ -172,8 +172,8 @@ class AttachedSegment:
 
     def detach(self, unlink: bool) -> None:
         """Let go of the segment, and with `unlink` of its file too; OSError if it has to stay."""
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
+        if self.death_descriptor >= 0:
+            os.close(self.death_descriptor)
         del self.words
         self._release()
         if unlink:

@@ -1,7 +1,7 @@
 """All segments that an agent drains: found, attached, drained in one call, reclaimed at death."""
 
 import logging
-import os
+import select
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -10,19 +10,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnts.accounting import COLUMN, LANE_DROPS, SOURCE_BASELINE, SOURCE_COLUMNS, SOURCE_FINAL
+from rnts.accounting import COLUMN, SOURCE_COLUMNS, SOURCE_FINAL
 from rnts.attached import AttachedSegment, source_key
 from rnts.errors import SegmentError
 from rnts.frame import SOURCES_PER_FRAME_MAX
 from rnts.kernels import lane as kernel
+from rnts.kernels import reports
+from rnts.lane_rows import baseline_rows, last_rows, never_reported
 from rnts.model import FIELDS, KIND_MASK, Kind, Storage
-from rnts.runtime import SEGMENT_SUFFIX
+from rnts.segment_files import SegmentFiles
 
-_COUNTERS = 2 + len(LANE_DROPS)  # attempts, sampled_out, each drop: as they stand in the lane
 # A frame tells of each lane twice at most: when it is taken over, and what has moved in it.
 LANES_MAX = SOURCES_PER_FRAME_MAX // 2 - 64
 _YOUNG_S = 1.0  # a file that is no segment yet may become one within this
 _RETRIED = ("locked", "unreadable")  # reasons that may pass, such as too many open files
+_NO_ROWS: NDArray[np.int64] = np.zeros((0, len(SOURCE_COLUMNS)), np.int64)
 
 log = logging.getLogger("rnts.collector")
 
@@ -45,25 +47,41 @@ class Collector:
 
     def __init__(self, folders: Callable[[], list[Path]]) -> None:
         self.segments: list[AttachedSegment] = []
+        self.unread: dict[AttachedSegment, None] = {}  # whose logs have names nobody has read
         self.refused: Counter[str] = Counter()  # files not attached, names not taken, by reason
         self.lanes = np.zeros((0, kernel.LANE_COLUMNS), np.int64)
-        self.keys = np.zeros(0, np.int64)
         self.baselines: list[NDArray[np.int64]] = []  # rows of new sources, for the agent to take
-        self._folders = folders
+        self._files = SegmentFiles(folders)
         self._known: dict[Path, str] = {}
         self._owners: list[AttachedSegment] = []  # of each lane
-        self._reported = np.zeros((0, _COUNTERS), np.int64)
-        self._no_lane: dict[AttachedSegment, int] = {}
+        self._reported = never_reported(self.lanes)
+        self._rows = np.zeros((LANES_MAX, len(SOURCE_COLUMNS)), np.int64)
+        self._watch = np.zeros((0, reports.WATCH_COLUMNS), np.int64)  # of each segment
+        self._no_lane: dict[AttachedSegment, int] = {}  # as last reported
+        self._deaths = select.epoll()
 
     def discover(self) -> list[AttachedSegment]:
         """Attach what is new and take new lanes in; the segments that were attached."""
-        found = {path for folder in self._folders() for path in _segment_files(folder)}
-        self._known = {path: why for path, why in self._known.items() if path in found}
-        new = sorted(path for path in found if self._known.get(path, "locked") in _RETRIED)
-        attached = [s for path in new if (s := self._attach(path)) is not None]
-        for segment in self.segments:
-            self._take_lanes(segment, segment.new_lanes())
+        attached: list[AttachedSegment] = []
+        found = self._files.changed()
+        if found is not None:
+            self._known = {path: why for path, why in self._known.items() if path in found}
+            new = sorted(path for path in found if self._known.get(path, "locked") in _RETRIED)
+            attached = [s for path in new if (s := self._attach(path)) is not None]
+            if any(self._known.get(path, "locked") in _RETRIED for path in new):
+                self._files.look_again()
+        self.look()
         return attached
+
+    def look(self) -> None:
+        """Take in new lanes, and note whose names and whose records without a lane have changed."""
+        if not reports.look_at_segments(self._watch):
+            return
+        for index in np.flatnonzero(self._watch[:, reports.MOVED]):
+            segment = self.segments[index]
+            self._take_lanes(segment, segment.new_lanes())
+            self.unread[segment] = None
+        self._watch[:, reports.MOVED] = 0
 
     def _attach(self, path: Path) -> AttachedSegment | None:
         """Attach one file; what is none is refused under a reason, counted once."""
@@ -80,25 +98,29 @@ class Collector:
             return None
         self._known[path] = "attached"
         self.segments.append(segment)
+        watched = np.full((1, reports.WATCH_COLUMNS), -1, np.int64)
+        watched[0, reports.HEADER] = segment.address
+        watched[0, reports.MOVED] = 0
+        self._watch = np.concatenate((self._watch, watched))
+        if segment.death_descriptor >= 0:
+            self._deaths.register(segment.death_descriptor, select.EPOLLIN)
         segment.mark_seen()
         return segment
 
-    def _take_lanes(self, segment: AttachedSegment, rows: NDArray[np.int64]) -> None:
-        first = segment.lanes_used - len(rows)
+    def _take_lanes(self, segment: AttachedSegment, lanes: NDArray[np.int64]) -> None:
+        first = segment.lanes_used - len(lanes)
         room = LANES_MAX - len(self.lanes)
-        if len(rows) > room:
-            self.refused["too_many_lanes"] += len(rows) - room
+        if len(lanes) > room:
+            self.refused["too_many_lanes"] += len(lanes) - room
             log.warning("%s: an agent drains at most %d lanes", segment.path, LANES_MAX)
-            rows = rows[:room]
-        if not len(rows):
+            lanes = lanes[:room]
+        if not len(lanes):
             return
-        keys = [source_key(segment.path, first + i) for i in range(len(rows))]
-        self.lanes = np.concatenate((self.lanes, rows))
-        self.keys = np.concatenate((self.keys, np.array(keys, np.int64)))
-        unseen = np.full((len(rows), _COUNTERS), -1, np.int64)
-        self._reported = np.concatenate((self._reported, unseen))
-        self._owners += [segment] * len(rows)
-        self.baselines += _baselines(np.array(keys, np.int64), rows)
+        lanes[:, kernel.KEY] = [source_key(segment.path, first + i) for i in range(len(lanes))]
+        self.lanes = np.concatenate((self.lanes, lanes))
+        self._reported = np.concatenate((self._reported, never_reported(lanes)))
+        self._owners += [segment] * len(lanes)
+        self.baselines += baseline_rows(lanes)
 
     @property
     def sick_lanes(self) -> int:
@@ -116,15 +138,10 @@ class Collector:
 
     def source_rows(self) -> NDArray[np.int64]:
         """Rows of all lanes whose counters have moved since the last call."""
-        if not len(self.lanes):
-            return self._segment_rows(self.segments, 0)
-        counters = np.empty((len(self.lanes), _COUNTERS), np.int64)
-        kernel.read_counters(self.lanes, counters)
-        taken = self.lanes[:, kernel.TAKEN].copy()
-        moved = (taken != 0) | (counters != self._reported).any(axis=1)
-        self._reported = counters
-        self.lanes[:, kernel.TAKEN] = 0
-        rows = _rows(self.keys, self.lanes, counters, taken)[moved]
+        count = reports.report_lanes(self.lanes, self._reported, self._rows)
+        rows = self._rows[:count].copy()
+        if not self._watch[:, reports.NO_LANE].any():
+            return rows
         return np.concatenate((rows, self._segment_rows(self.segments, 0)))
 
     def _segment_rows(self, segments: list[AttachedSegment], flags: int) -> NDArray[np.int64]:
@@ -147,31 +164,25 @@ class Collector:
         Call it after a pass that left nothing behind: a process found dead now published all that
         it ever will before that, so what the next pass finds is the end.
         """
+        # One question to the kernel for all who are watched; who was dead on arrival is not.
+        if not self._deaths.poll(0) and all(s.death_descriptor >= 0 for s in self.segments):
+            return _NO_ROWS
         rows = []
         for segment in [s for s in self.segments if s.is_owner_dead]:
             self._take_lanes(segment, segment.new_lanes())
             mine = np.array([owner is segment for owner in self._owners], bool)
             if not kernel.wait_for_records(np.ascontiguousarray(self.lanes[mine]), 0, 0):
-                rows += [self._last_rows(mine), self._segment_rows([segment], SOURCE_FINAL)]
+                rows += [last_rows(self.lanes[mine]), self._segment_rows([segment], SOURCE_FINAL)]
                 self._forget(segment, mine)
-        return np.concatenate(rows) if rows else np.zeros((0, len(SOURCE_COLUMNS)), np.int64)
-
-    def _last_rows(self, mine: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Final rows: what was attempted and is neither delivered nor dropped was torn by death."""
-        lanes = np.ascontiguousarray(self.lanes[mine])
-        counters = np.empty((len(lanes), _COUNTERS), np.int64)
-        kernel.read_counters(lanes, counters)
-        rows = _rows(self.keys[mine], lanes, counters, lanes[:, kernel.TAKEN])
-        settled = counters[:, 1:].sum(axis=1) + lanes[:, kernel.DELIVERED]
-        rows[:, COLUMN["torn"]] = counters[:, 0] - settled - lanes[:, kernel.CORRUPT]
-        rows[:, COLUMN["flags"]] = SOURCE_FINAL
-        return rows
+        return np.concatenate(rows) if rows else _NO_ROWS
 
     def _forget(self, segment: AttachedSegment, mine: NDArray[np.bool_]) -> None:
         self.lanes = np.ascontiguousarray(self.lanes[~mine])
-        self.keys, self._reported = self.keys[~mine], self._reported[~mine]
+        self._reported = self._reported[~mine]
         self._owners = [owner for owner in self._owners if owner is not segment]
+        self._watch = np.delete(self._watch, self.segments.index(segment), axis=0)
         self.segments.remove(segment)
+        self.unread.pop(segment, None)
         self._no_lane.pop(segment, None)
         try:
             segment.detach(unlink=True)
@@ -188,49 +199,8 @@ class Collector:
         for segment in self.segments:
             segment.detach(unlink=False)
         self.segments.clear()
-
-
-def _baselines(keys: NDArray[np.int64], lanes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Rows of what was settled before this agent took the lanes over.
-
-    A lane from which no agent ever took a record has no history: what it dropped meanwhile counts.
-    """
-    counters = np.empty((len(lanes), _COUNTERS), np.int64)
-    kernel.read_counters(np.ascontiguousarray(lanes), counters)
-    counters[lanes[:, kernel.DELIVERED] == 0] = 0
-    counters[:, 0] = (
-        counters[:, 1:].sum(axis=1) + lanes[:, kernel.DELIVERED] + lanes[:, kernel.CORRUPT]
-    )
-    rows = _rows(keys, lanes, counters, np.zeros(len(lanes), np.int64))
-    rows[:, COLUMN["flags"]] = SOURCE_BASELINE
-    return list(rows)
-
-
-def _rows(
-    keys: NDArray[np.int64],
-    lanes: NDArray[np.int64],
-    counters: NDArray[np.int64],
-    in_frame: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """The table of sources, int64[n, len(SOURCE_COLUMNS)]."""
-    rows = np.zeros((len(keys), len(SOURCE_COLUMNS)), np.int64)
-    rows[:, COLUMN["key"]] = keys
-    rows[:, COLUMN["in_frame"]] = in_frame
-    rows[:, COLUMN["attempts"]] = counters[:, 0]
-    rows[:, COLUMN["sampled_out"]] = counters[:, 1]
-    rows[:, COLUMN["delivered"]] = lanes[:, kernel.DELIVERED]
-    first = COLUMN[next(iter(LANE_DROPS))]
-    rows[:, first : first + len(LANE_DROPS)] = counters[:, 2:]
-    rows[:, COLUMN["corrupt"]] = lanes[:, kernel.CORRUPT]
-    return rows
-
-
-def _segment_files(folder: Path) -> list[Path]:
-    try:
-        with os.scandir(folder) as entries:
-            return [Path(e.path) for e in entries if e.name.endswith(SEGMENT_SUFFIX)]
-    except OSError:
-        return []
+        self._watch = self._watch[:0]
+        self._deaths.close()
 
 
 def _is_young(path: Path) -> bool:

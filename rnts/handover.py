@@ -9,6 +9,7 @@ from rnts.frame import SOURCES_PER_FRAME_MAX
 from rnts.sender import Sender
 
 _KEY, _FLAGS, _IN_FRAME = COLUMN["key"], COLUMN["flags"], COLUMN["in_frame"]
+assert (_KEY, _FLAGS, _IN_FRAME) == (0, 1, 2)
 
 
 class Handover:
@@ -28,6 +29,8 @@ class Handover:
         """
         last_rows = collector.reap()
         moved = collector.source_rows()
+        if not collector.baselines and not len(last_rows):
+            return moved
         for row in collector.baselines:
             self._rows[int(row[_KEY])] = row.copy()
         for row in last_rows:
@@ -67,5 +70,8 @@ def lost_rows(counts: dict[int, int]) -> NDArray[np.int64]:
 
 def record_counts(table: NDArray[np.int64]) -> dict[int, int]:
     """The records of each source in the frame that has this table."""
-    is_count = (table[:, _FLAGS] & SOURCE_BASELINE == 0) & (table[:, _IN_FRAME] > 0)
-    return dict(table[is_count][:, [_KEY, _IN_FRAME]].tolist())
+    return {
+        key: count
+        for key, flags, count in table[:, : _IN_FRAME + 1].tolist()
+        if count > 0 and not flags & SOURCE_BASELINE
+    }

@@ -12,6 +12,7 @@ from rnts.model import SLOT_BYTES, SLOT_WORDS, SLOTS_MAX, STRINGS_MAX, TEXT_BYTE
 _FIRST_SLOT = struct.Struct("<BBHIQQ104x")
 _NAME_BYTES_MAX = STRINGS_MAX * (1 + TEXT_BYTES_MAX)
 _BATCH = 4096  # names in one frame: a few milliseconds of work
+_NONE: NDArray[np.int64] = np.zeros((0, SLOT_WORDS), np.int64)
 
 
 class NameFeed:
@@ -31,13 +32,20 @@ class NameFeed:
         self._pending.clear()
         for segment in self._collector.segments:
             segment.names_position = 0
+            self._collector.unread[segment] = None
 
     def next_slots(self, room: int) -> NDArray[np.int64]:
         """Some of the names as name records, int64[n, 16], in at most `room` slots."""
+        self._collector.look()
         if len(self._pending) < _BATCH:
-            for segment in self._collector.segments:
-                self._take(segment.new_names())
+            for segment in list(self._collector.unread):
+                names = segment.new_names()
+                self._take(names)
+                if not names:
+                    del self._collector.unread[segment]
         count = min(_BATCH, room // SLOTS_MAX, len(self._pending))
+        if not count:
+            return _NONE
         taken, self._pending = self._pending[:count], self._pending[count:]
         now_ns = time.time_ns()
         raw = b"".join(_name_record(neuron_id, text, now_ns) for neuron_id, text in taken)

@@ -106,6 +106,7 @@ class Taker:
     """A collector with room for what it drains."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.collector = Collector(lambda: [folder])
         self.room = np.zeros((1 << 15, SLOT_BYTES // 8), np.int64)
 

@@ -67,9 +67,9 @@ class World:
         self.truth["torn"] += torn
         self.ended.append(segment)
         for attached in self.collector.segments:
-            if attached.path == segment.path and attached._pidfd >= 0:
-                os.close(attached._pidfd)
-                attached._pidfd = -1
+            if attached.path == segment.path and attached.death_descriptor >= 0:
+                os.close(attached.death_descriptor)
+                attached.death_descriptor = -1
 
     def start_agent(self) -> None:
         """The next life of the agent."""

@@ -15,6 +15,7 @@ from rnts.accounting import LANE_DROPS, SOURCE_COLUMNS
 from rnts.accounts import Accounts
 from rnts.attached import source_key
 from rnts.audit import Audit, LaneReading, examine, read_lanes
+from rnts.kernels import lane as kernel
 
 NO_DROPS = dict.fromkeys(LANE_DROPS, 0)
 KEY = 42
@@ -171,7 +172,7 @@ def test_reading_takes_nothing_and_needs_no_lock(runtime_folder: Path) -> None:
             occupied_slots=1,
         )  # fmt: skip
         assert (first.in_lane, second.in_lane) == (1, 0)
-        assert taker.collector.keys.tolist() == [first.key, second.key]
+        assert taker.collector.lanes[:, kernel.KEY].tolist() == [first.key, second.key]
     assert read_lanes([runtime_folder, runtime_folder / "none"]) == []
 
 

@@ -125,7 +125,7 @@ def settle(taker: Taker) -> tuple[list[Seen], NDArray[np.int64]]:
     records = taker.take()
     rows = taker.collector.reap()
     assert taker.collector.segments == []
-    assert not list(taker.collector._folders()[0].glob("*.seg"))
+    assert not list(taker.folder.glob("*.seg"))
     check(rows)
     return records, rows
 

@@ -168,11 +168,11 @@ def test_descriptors_beyond_a_thousand_work(runtime_folder: Path) -> None:
         taker.collector.discover()
         [segment] = taker.collector.segments
         try:
-            high = fcntl.fcntl(segment._pidfd, fcntl.F_DUPFD, 1500)
+            high = fcntl.fcntl(segment.death_descriptor, fcntl.F_DUPFD, 1500)
         except OSError:
             pytest.skip("this user may not open so many files")
-        os.close(segment._pidfd)
-        segment._pidfd = high
+        os.close(segment.death_descriptor)
+        segment.death_descriptor = high
         assert segment.is_owner_dead is False
 
 

@@ -257,19 +257,6 @@ def test_sick_lanes_are_left_alone() -> None:
     assert (memory.words == before).all()
 
 
-def test_counters_are_read_by_lane() -> None:
-    """Attempts, sampled_out and each drop come out in the layout's order."""
-    memory = Memory()
-    for i, offset in enumerate(
-        [layout.LANE_ATTEMPTS, layout.LANE_SAMPLED_OUT, *layout.LANE_DROP.values()]
-    ):
-        memory.set(offset, 10 + i)
-    out = np.zeros((1, 2 + len(LANE_DROPS)), np.int64)
-    kernel.read_counters(memory.table, out)
-
-    assert out[0].tolist() == [10 + i for i in range(2 + len(LANE_DROPS))]
-
-
 def test_a_lane_goes_on_where_its_last_owner_stopped() -> None:
     """A writer made for a used lane continues its positions and counters."""
     with producing(lanes=1, lane_slots=8) as (producer, segment):
