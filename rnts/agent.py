@@ -1,8 +1,9 @@
 """The agent: drains the lanes of this machine's programs into frames and delivers them.
 
 One thread does everything that has a deadline. A pass takes all that is there; a frame is cut when
-it holds `batch_size` records, when its oldest record has waited `batch_timeout`, or, empty, every
-200 ms as a heartbeat: it carries the watermark, the time before which nothing is still to come.
+it holds `batch_size` records, when its oldest record has waited `batch_timeout`, or, empty, as a
+heartbeat every 200 ms, in silence after the end of each window: it carries the watermark, the time
+before which nothing is still to come.
 """
 
 import contextlib
@@ -27,25 +28,10 @@ from rnts.handover import Handover, lost_rows, record_counts
 from rnts.links.zmq import AgentLink
 from rnts.names import NameFeed
 from rnts.process import Stop
+from rnts.rhythm import WATERMARK_SLACK_NS, Rhythm
 from rnts.runtime import LANE_SLOTS_NAME, boot_id, runtime_folder, segment_folders
 from rnts.sender import Limits, Sender
 
-# From one pass to the next while records come: what a pass costs in Python is shared by more. A pass
-# that took long is followed by a short sleep all the same: others want the core, too.
-_PASS_NS, _SLEEP_NS_MIN = 1_000_000, 200_000
-_BUSY_SLOTS = 8192  # a pass that took as many is followed by the next at once
-# Between looks at the lanes while nothing comes: a look costs 20 us of a virtual machine's core, so
-# 1,000 a second would be 2 %. A record that ends a long silence waits up to 5 ms for that.
-_IDLE_STEP_NS, _SILENT_STEP_NS = 1_000_000, 5_000_000
-_SILENT_AFTER_NS = 100_000_000
-_IDLE_NS = 20_000_000  # until messages and housekeeping are looked after all the same
-_SILENT_NS = 200_000_000
-_DISCOVER_NS = 50_000_000
-_HEARTBEAT_NS = 200_000_000
-_STATUS_NS = 1_000_000_000
-# A producer can be interrupted between reading the clock and publishing, on a busy machine for
-# tens of milliseconds. The watermark stays this far behind, so that its record is not late.
-_WATERMARK_SLACK_NS = 100_000_000
 _DRAIN_AT_END_NS = 2_000_000_000
 
 log = logging.getLogger("rnts.agent")
@@ -64,6 +50,7 @@ class AgentOptions:
     endpoints: list[str]
     batch_size: int
     batch_timeout_ns: int
+    window_ns: int  # of the aggregator, which closes one when the watermark has passed its end
     compression: str
     segments_folder: Path | None  # None: where the programs of this user put them
     limits: Limits
@@ -89,10 +76,9 @@ class Agent:
         self._slots = np.zeros((SLOTS_PER_FRAME_MAX, 16), np.int64)
         self._filled = 0
         self._oldest_ns = 0  # steady time since which the batch has held something
-        self._active_ns = 0  # steady time at which records last came
         self._watermark_ns = 0
         self._handover = Handover()
-        self._due = {"discover": 0, "heartbeat": 0, "status": 0}
+        self._rhythm = Rhythm(options.window_ns)
 
     def run(self, stop: Stop, before_end: Callable[[], None]) -> None:
         """Work until `stop` is set, call `before_end`, then deliver what is there: 2 s at most."""
@@ -108,32 +94,17 @@ class Agent:
 
     def _pass(self, now_ns: int) -> None:
         """Drain, cut and deliver what is due, then sleep as long as nothing is."""
-        if self._is_due("discover", now_ns, _DISCOVER_NS):
+        if self._rhythm.is_due("discover", now_ns):
             self._collector.discover()
         took = self._drain()
         if self._filled and not self._oldest_ns:
             self._oldest_ns = now_ns
         is_full = self._filled >= self._options.batch_size
         is_old = self._filled and now_ns - self._oldest_ns >= self._options.batch_timeout_ns
-        if is_full or is_old or now_ns >= self._due["heartbeat"] or self._names.has_more:
+        if is_full or is_old or self._rhythm.is_heartbeat_due(now_ns) or self._names.has_more:
             self._cut(now_ns)
         self._deliver(now_ns)
-        if took >= _BUSY_SLOTS:
-            return
-        if took or self._filled:
-            self._active_ns = now_ns
-            rest_ns = now_ns + _PASS_NS - time.monotonic_ns()
-            time.sleep(max(_SLEEP_NS_MIN, rest_ns) / 1e9)
-        elif now_ns - self._active_ns < _SILENT_AFTER_NS:
-            self._collector.wait(_IDLE_STEP_NS, _IDLE_NS)
-        else:
-            self._collector.wait(_SILENT_STEP_NS, _SILENT_NS)
-
-    def _is_due(self, what: str, now_ns: int, interval_ns: int) -> bool:
-        if now_ns < self._due[what]:
-            return False
-        self._due[what] = now_ns + interval_ns
-        return True
+        self._rhythm.rest(now_ns, took, bool(self._filled), self._collector.wait)
 
     def _drain(self) -> int:
         """Take what all lanes hold, as far as the batch has room; how many slots came."""
@@ -145,7 +116,7 @@ class Agent:
             filled = self._collector.drain(self._slots, self._filled, per_lane)
             took, self._filled = filled - self._filled, filled
             if took < per_lane:  # so no lane had more than it was allowed to give
-                self._watermark_ns = started_ns - _WATERMARK_SLACK_NS
+                self._watermark_ns = started_ns - WATERMARK_SLACK_NS
                 break
             if filled > len(self._slots) - per_lane:
                 break
@@ -161,7 +132,7 @@ class Agent:
         if len(names):
             slots = np.concatenate((names, slots))
         meta = b""
-        if self._is_due("status", now_ns, _STATUS_NS):
+        if self._rhythm.is_due("status", now_ns):
             self._collector.mark_seen()
             with contextlib.suppress(OSError):  # programs look at the time of this file, too
                 os.utime(runtime_folder() / LANE_SLOTS_NAME)
@@ -172,7 +143,7 @@ class Agent:
         self._sender.offer(frame, record_counts(table))
         self._filled = 0
         self._oldest_ns = 0
-        self._due["heartbeat"] = now_ns + _HEARTBEAT_NS
+        self._rhythm.on_frame(now_ns, time.time_ns())
 
     def _deliver(self, now_ns: int) -> None:
         """Take answers in, send what is due, go over to the next endpoint from a silent one."""

@@ -31,6 +31,7 @@ def run_agent(settings: Settings, stop: StopEvent) -> None:
         endpoints=list(transport.addresses) or [default_endpoint()],
         batch_size=collection.batch_size,
         batch_timeout_ns=collection.batch_timeout_ms * _MS,
+        window_ns=settings.telemetry.aggregation.window_ms * _MS,
         compression=collection.compression,
         segments_folder=Path(settings.agent.segments_dir) if settings.agent.segments_dir else None,
         limits=Limits(

@@ -26,7 +26,8 @@ from rnts.windows import Windows
 
 _TICK_MS = 50  # windows are looked after this often while nothing arrives
 _DAMAGED_TRIES = 3  # a frame that arrives damaged as often is given up
-_AGENT_GONE_NS = 60_000_000_000  # the session of an agent that is silent for so long is dropped
+# An agent at rest speaks each second. Who is silent for longer is waited for no more; then dropped.
+_SILENCE_NS_MIN, _AGENT_GONE_NS = 1_500_000_000, 60_000_000_000
 
 log = logging.getLogger("rnts.aggregator")
 
@@ -49,7 +50,7 @@ class Aggregator:
         self.windows = windows
         self.refused: Counter[str] = Counter()  # messages that were none, by reason
         self.frames = self.frame_bytes = 0  # folded; the bytes are those that travelled
-        self._grace_ns = grace_ns
+        self._grace_ns, self._silence_ns = grace_ns, max(grace_ns, _SILENCE_NS_MIN)
         self._link = AggregatorLink(endpoint)
         self._decoder = FrameDecoder()
         self._receiver = Receiver(self.started_ns)
@@ -175,7 +176,7 @@ class Aggregator:
             return  # what an agent has kept for the aggregator that comes must not be late
         now_steady_ns = time.monotonic_ns()
         expected = {i: s for i, s in self._receiver.sessions.items() if not s.has_ended}
-        silent = {i for i, s in expected.items() if now_steady_ns - s.seen_ns > self._grace_ns}
+        silent = {i for i, s in expected.items() if now_steady_ns - s.seen_ns > self._silence_ns}
         present = [self._agents[i].watermark_ns for i in expected if i not in silent]
         watermark_ns = min(present, default=now_ns - self._grace_ns)
         watermark_ns = min(watermark_ns, now_ns)  # a clock that is ahead must not rush the rest
@@ -243,7 +244,7 @@ class Aggregator:
         for agent_id, session in self._receiver.sessions.items():
             agent = self._agents[agent_id]
             silent_ns = now_ns - session.seen_ns
-            state = "silent" if silent_ns > self._grace_ns else "connected"
+            state = "silent" if silent_ns > self._silence_ns else "connected"
             state = "ended" if session.has_ended else state
             about = {"agent_id": str(agent_id), "state": state, "silent_ns": silent_ns}
             documents.append({**agent.meta, **about, "watermark_ns": agent.watermark_ns})

@@ -89,6 +89,7 @@ def make_agent(*endpoints: str, batch_size: int = 100, limits: Limits = LIMITS) 
         endpoints=list(endpoints) or [default_endpoint()],
         batch_size=batch_size,
         batch_timeout_ns=MS,
+        window_ns=SECOND,
         compression="lz4",
         segments_folder=None,
         limits=limits,

@@ -1,0 +1,74 @@
+"""When the agent does what, and how it sleeps between: often under load, seldom in silence."""
+
+import time
+from collections.abc import Callable
+
+# A producer can be interrupted between reading the clock and publishing, on a busy machine for
+# tens of milliseconds. The watermark stays this far behind, so that its record is not late.
+WATERMARK_SLACK_NS = 100_000_000
+
+# From one pass to the next while records come: what a pass costs in Python is shared by more. One
+# that took long is followed by a short sleep all the same: others want the core, too.
+_PASS_NS, _SLEEP_NS_MIN = 1_000_000, 200_000
+_BUSY_SLOTS = 8192  # a pass that took as many is followed by the next at once
+# Between looks at the lanes while nothing comes: a look costs 20 us of a virtual machine's core, so
+# 1,000 a second would be 2 %. A record that ends a long silence waits up to 5 ms for that.
+_IDLE_STEP_NS, _SILENT_STEP_NS = 1_000_000, 5_000_000
+_SILENT_AFTER_NS = 100_000_000
+_IDLE_NS = 20_000_000  # until messages and housekeeping are looked after all the same
+_SILENT_NS = 200_000_000
+_HEARTBEAT_NS, _HEARTBEAT_NS_MAX = 200_000_000, 1_000_000_000
+_INTERVALS_NS = {"discover": 50_000_000, "status": 1_000_000_000}
+
+
+class Rhythm:
+    """The times at which things are due. All are steady nanoseconds, given by the caller.
+
+    `window_ns` is that of the aggregator, which closes one when the watermark has passed its end.
+    """
+
+    def __init__(self, window_ns: int) -> None:
+        self._window_ns = min(window_ns, _HEARTBEAT_NS_MAX)
+        self._active_ns = 0  # when records last came
+        self._heartbeat_ns = 0
+        self._due = dict.fromkeys(_INTERVALS_NS, 0)
+
+    def is_due(self, what: str, now_ns: int) -> bool:
+        """Whether it is time for `what`, which then is due again after its interval."""
+        if now_ns < self._due[what]:
+            return False
+        self._due[what] = now_ns + _INTERVALS_NS[what]
+        return True
+
+    def is_heartbeat_due(self, now_ns: int) -> bool:
+        """Whether no frame went out for so long that an empty one has to."""
+        return now_ns >= self._heartbeat_ns
+
+    def on_frame(self, now_ns: int, wall_ns: int) -> None:
+        """A frame goes out, so the next heartbeat is put off."""
+        self._heartbeat_ns = now_ns + self._until_heartbeat_ns(now_ns, wall_ns)
+
+    def _until_heartbeat_ns(self, now_ns: int, wall_ns: int) -> int:
+        """Time to the next heartbeat; in silence one a window is enough, when that can close."""
+        if now_ns - self._active_ns < _SILENT_AFTER_NS:
+            return _HEARTBEAT_NS
+        passed_ns = (wall_ns - WATERMARK_SLACK_NS) % self._window_ns
+        return max(_HEARTBEAT_NS, self._window_ns - passed_ns)
+
+    def rest(
+        self, started_ns: int, took: int, holds: bool, wait: Callable[[int, int], bool]
+    ) -> None:
+        """Sleep after a pass that took so many slots, and `holds` some that are to go out soon.
+
+        `wait(step_ns, timeout_ns)` sleeps until a lane holds something, looking every `step_ns`.
+        """
+        if took >= _BUSY_SLOTS:
+            return
+        now_ns = time.monotonic_ns()
+        if took or holds:
+            self._active_ns = started_ns
+            time.sleep(max(_SLEEP_NS_MIN, started_ns + _PASS_NS - now_ns) / 1e9)
+        elif started_ns - self._active_ns < _SILENT_AFTER_NS:
+            wait(_IDLE_STEP_NS, _IDLE_NS)
+        else:
+            wait(_SILENT_STEP_NS, max(0, min(_SILENT_NS, self._heartbeat_ns - now_ns)))
