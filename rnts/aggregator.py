@@ -26,8 +26,7 @@ from rnts.windows import Windows
 
 _TICK_MS = 50  # windows are looked after this often while nothing arrives
 _DAMAGED_TRIES = 3  # a frame that arrives damaged as often is given up
-# An agent at rest speaks each second. Who is silent for longer is waited for no more; then dropped.
-_SILENCE_NS_MIN, _AGENT_GONE_NS = 1_500_000_000, 60_000_000_000
+_SILENCE_NS_MIN, _AGENT_GONE_NS = 1_500_000_000, 60_000_000_000  # not waited for; dropped
 
 log = logging.getLogger("rnts.aggregator")
 
@@ -244,8 +243,8 @@ class Aggregator:
         for agent_id, session in self._receiver.sessions.items():
             agent = self._agents[agent_id]
             silent_ns = now_ns - session.seen_ns
-            state = "silent" if silent_ns > self._silence_ns else "connected"
-            state = "ended" if session.has_ended else state
+            is_silent, has_ended = silent_ns > self._silence_ns, session.has_ended
+            state = "ended" if has_ended else "silent" if is_silent else "connected"
             about = {"agent_id": str(agent_id), "state": state, "silent_ns": silent_ns}
             documents.append({**agent.meta, **about, "watermark_ns": agent.watermark_ns})
         return documents
