@@ -42,6 +42,13 @@ def device(function: Callable[..., Any]) -> Any:
     return njit(**_OPTIONS)(function)
 
 
+def builtin(signature: str) -> Callable[[Callable[..., Any]], Any]:
+    """Decorate a C function that CPython calls; compiled at once, kept on disk, holds the GIL."""
+    options = {"cache": CACHE_FOLDER is not None, "error_model": "numpy"}
+    decorate: Callable[[Callable[..., Any]], Any] = numba.cfunc(signature, **options)
+    return decorate
+
+
 def compile_all() -> Iterator[tuple[str, bool]]:
     """Compile or load each entry point that was imported; yields (name, came from the cache).
 

@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from rnts.host_proc import ProcReader, Stat, Unreadable, status_number
-from rnts.producer import name_to_id
+from rnts.text import name_to_id
 
 KERNEL = "kernel"
 _COMM_BYTES = 15  # the kernel cuts a program's name there

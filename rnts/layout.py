@@ -34,6 +34,7 @@ HEADER_NAMES_BYTES = 72  # published length of the log of names
 HEADER_NAMES_REFUSED = 80  # names that did not fit into the log
 HEADER_NO_LANE = 88  # records that found no lane; each is an attempt and a drop
 HEADER_AGENT_SEEN_NS = 96  # when an agent last looked, so that a program knows whether to tidy up
+HEADER_EMITTER = 104  # which emitter serves the program, for people who look
 
 LANE_BYTES = 512
 LANE_STATE = 0
@@ -51,6 +52,7 @@ LANE_NOTES = (264, 288)
 
 STATE_FREE, STATE_ACTIVE, STATE_RETIRED = 0, 1, 2
 
+EMITTER_PYTHON, EMITTER_COMPILED = 1, 2
 LANES_MAX = 64
 NAMES_BYTES_MAX = 256 << 20
 NAME_HEADER_BYTES = 10

@@ -5,11 +5,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rnts import writer
-from rnts.emitter import record
+from rnts.emitter import record, record_silently
 from rnts.events import Event
 from rnts.model import FIELD, Health, Kind
 
 if TYPE_CHECKING:
+    from rnts.compiled import CompiledEmitter
     from rnts.producer import Producer
 
 _HEALTH_MASK = FIELD["health"].mask
@@ -22,9 +23,10 @@ _SAMPLE_ZEROS = (0,) * 14  # all fields of a sample but the last two, weight and
 
 
 class Neuron:
-    """One neuron. All methods are safe in threads and coroutines, and none ever raises."""
+    """One neuron. All methods are safe in threads and coroutines; none raises but
+    `record`, for arguments that are no numbers."""
 
-    __slots__ = ("_producer", "activations", "group", "id", "name", "role")
+    __slots__ = ("_producer", "_words", "activations", "group", "id", "name", "role")
 
     def __init__(
         self, producer: "Producer", neuron_id: int, name: str, group: str, role: str
@@ -35,6 +37,7 @@ class Neuron:
         self.group = group
         self.role = role
         self.activations = 0
+        self._words: bytes  # what the compiled emitter reads of a neuron, set by it
 
     record = record
 
@@ -74,15 +77,30 @@ class Neuron:
         """Time a block of work: `with neuron.activation(): …` counts and reports it."""
         return Activation(self)
 
-    def _writer(self) -> writer.LaneWriter | None:
+    def _writer(self) -> "writer.LaneWriter | CompiledEmitter | None":
         try:
-            found: writer.LaneWriter | None = self._producer.local.writer
+            found: writer.LaneWriter | CompiledEmitter | None = self._producer.local.writer
         except AttributeError:
             found = self._producer.attach_thread()
         return found
 
     def __repr__(self) -> str:
         return f"<rnts.Neuron {self.name!r} id={self.id}>"
+
+
+class SilentNeuron(Neuron):
+    """A neuron in a process whose telemetry is off: nothing is cheaper."""
+
+    __slots__ = ()
+    record = record_silently
+
+    def event(self, event: Event, *, timestamp_ns: int | None = None) -> bool:
+        """Report nothing."""
+        return False
+
+    def health(self, state: Health, reason: str = "", *, timestamp_ns: int | None = None) -> bool:
+        """Report nothing."""
+        return False
 
 
 class Link:

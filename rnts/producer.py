@@ -11,17 +11,24 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rnts import layout
+from rnts.choice import is_compiled_wanted, make_compiled
+from rnts.complaints import Complaints
 from rnts.errors import RntsError
-from rnts.model import METRIC_NAMES
-from rnts.neuron import Neuron
+from rnts.identities import identities_of, identity_of
+from rnts.lane_owner import LaneOwner
+from rnts.neuron import Neuron, SilentNeuron
 from rnts.runtime import lane_slots_wanted, make_runtime_folder
 from rnts.segment import IS_SUPPORTED, Segment
-from rnts.text import check_string, join_strings, name_to_id
+from rnts.solitude import Solitude
 from rnts.writer import LaneWriter
+
+if TYPE_CHECKING:
+    from rnts.compiled import CompiledEmitter
 
 LANE_SLOTS_DEFAULT = 16_384
 LANE_SLOTS_MIN, LANE_SLOTS_MAX = 64, 1 << 20
@@ -31,33 +38,23 @@ _NAMES_KEPT_MAX = 2_000_000  # beyond it a name is told again when it is asked f
 log = logging.getLogger("rnts")
 
 
-class _LaneOwner:
-    """Gives a thread's lane back when the thread ends and its locals are cleared."""
-
-    def __init__(self, producer: "Producer", writer: LaneWriter) -> None:
-        self._producer, self._writer = producer, writer
-        self._process = os.getpid()
-
-    def __del__(self) -> None:
-        if self._process == os.getpid():
-            self._producer.idle_writers.append(self._writer)
-
-
 class Producer:
     """One application process's way to the agent."""
 
     def __init__(self, lanes: int = layout.LANES_MAX, lane_slots: int | None = None) -> None:
-        self.local = threading.local()
+        self.local: Any = threading.local()
         self.idle_writers: list[LaneWriter] = []
         self._lanes = lanes
         self._lane_slots = lane_slots
-        self._lock = threading.Lock()
-        self._holder = 0  # the thread that has the lock
+        self._solitude = Solitude()
         self._segment: Segment | None = None
         self._names: dict[int, bytes] = {}  # kept for a child after a fork
         self._untold: dict[int, bytes] = {}  # not yet in the log
         self._records_without_lane = 0
-        self._warned: set[str] = set()
+        self._emitter: CompiledEmitter | None = None
+        self._replaced: threading.local | None = None  # keeps lanes with threads that may use them
+        self._jit: bool | None = None  # which emitter was asked for
+        self.complaints = Complaints()
         self._enabled = IS_SUPPORTED and os.environ.get("RNTS_DISABLE", "") in ("", "0")
         self._open = True
         if not IS_SUPPORTED:
@@ -77,45 +74,49 @@ class Producer:
         host: str = "",
         neuron_id: int | None = None,
     ) -> Neuron:
-        """A neuron by its name; its id is the hash of the name unless given.
-
-        Raises TypeError or ValueError for misuse that no run can mend: an empty or over-long name,
-        an id that is not in 1 … 2^64 - 1.
-        """
-        for what, string in (("name", name), ("group", group), ("role", role), ("host", host)):
-            check_string(what, string)
-        if not name:
-            raise ValueError("the name of a neuron must not be empty")
-        chosen = name_to_id(name) if neuron_id is None else neuron_id
-        if not isinstance(chosen, int) or not 0 < chosen < 1 << 64:
-            raise ValueError(f"neuron_id must be an int in 1 … 2^64 - 1, not {chosen!r}")
-        strings = join_strings(name, group, role, host or _host_name())
+        """A neuron by its name; raises TypeError or ValueError, see `identity_of`."""
+        chosen, strings = identity_of(name, group, role, host, neuron_id)
         if self._names.get(chosen) != strings:
             self._tell({chosen: strings})
-        return Neuron(self, chosen, name, group, role)
+        kind = Neuron if self.enabled else SilentNeuron
+        made = kind(self, chosen, name, group, role)
+        if self._emitter is not None:
+            self._emitter.adopt(made)
+        return made
+
+    def attach(self, jit: bool | None = None) -> str:
+        """Be ready to record; which emitter serves: "compiled", "python", or "off".
+
+        `jit` asks for the compiled one, whatever that takes, or (False) for the other; None takes
+        the compiled one if this process has Numba already and its code is ready.
+        """
+        with self._solitude.alone() as is_alone:
+            self._jit = self._jit if jit is None else jit
+            segment = self._attach(jit is not None) if is_alone else self._segment
+        if segment is None:
+            return "off"
+        return "python" if self._emitter is None else "compiled"
 
     def announce(
         self, ids: Iterable[int], names: Sequence[str], group: str | Sequence[str], role: str = ""
     ) -> None:
         """Name many neurons at once, for code that reports by id; `group` is one or one each."""
-        groups = [group] * len(names) if isinstance(group, str) else group
-        end = join_strings(role, _host_name())
-        known = {own_group: join_strings(own_group) + end for own_group in set(groups)}
-        self._tell(
-            {
-                int(neuron_id): join_strings(name) + known[own_group]
-                for neuron_id, name, own_group in zip(ids, names, groups, strict=True)
-            }
-        )
+        self._tell(identities_of(ids, names, group, role))
 
     def forget(self, neuron: Neuron) -> None:
         """Let go of the name of a neuron that has left, so that it is not announced anew."""
         self._names.pop(neuron.id, None)
 
-    def attach_thread(self) -> LaneWriter | None:
-        """The calling thread's writer, made on its first record; None where there can be none."""
-        with self._alone() as is_alone:
-            writer = self._claim_writer() if is_alone else None
+    def attach_thread(self) -> "LaneWriter | CompiledEmitter | None":
+        """The calling thread's writer, made on its first record; None where there can be none.
+
+        A compiled emitter is the writer of all threads.
+        """
+        with self._solitude.alone() as is_alone:
+            emitter = self._open_emitter() if is_alone else self._emitter
+            if emitter is not None and emitter.is_open:
+                return emitter
+            writer = self._claim_writer() if is_alone and emitter is None else None
             if writer is None and self.enabled:
                 # Not kept: a lane may be free by the time of the next record.
                 self._records_without_lane += 1
@@ -123,37 +124,29 @@ class Producer:
                     self._segment.words[layout.HEADER_NO_LANE // 8] = self._records_without_lane
                 return None
         if writer is not None:
-            self.local.owner = _LaneOwner(self, writer)
-        self.local.writer = writer
+            self.local.owner = LaneOwner(self, writer)
+        self.local.lane = self.local.writer = writer
         return writer
 
     def claim_lane(self) -> LaneWriter | None:
         """A lane that belongs to the caller and to no thread, for compiled code."""
-        with self._alone() as is_alone:
+        with self._solitude.alone() as is_alone:
             return self._claim_writer() if is_alone else None
 
     def segment(self) -> Segment | None:
         """The segment, made if need be; None where telemetry is off."""
-        with self._alone() as is_alone:
+        with self._solitude.alone() as is_alone:
             return self._attach() if is_alone else self._segment
 
     def keep_lane_slots(self, lane_slots: int) -> None:
         """Make every later segment of this process, after a fork, of the size of this one."""
         self._lane_slots = lane_slots
 
-    def warn_unknown(self, unknown: dict[str, Any]) -> None:
-        """Say once a name that a metric of that name does not exist."""
-        from difflib import get_close_matches
-
-        for name in unknown.keys() - self._warned:
-            self._warned.add(name)
-            near = get_close_matches(name, METRIC_NAMES, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            log.warning("unknown metric %r is left out%s", name, hint)
-
     def close(self, unlink: bool = False) -> None:
         """End this producer; the segment is left to the agent, or removed if there is none."""
         self._open = False
+        if self._emitter is not None:
+            self._emitter.close(for_good=True)
         segment, self._segment = self._segment, None
         self.local = threading.local()
         if segment is not None:
@@ -164,36 +157,22 @@ class Producer:
     def after_fork_in_child(self) -> None:
         """Forget all that is the parent's; the names are announced anew by the child."""
         self.local = threading.local()
+        self._replaced = None
+        if self._emitter is not None:
+            self._emitter.close(for_good=False)
+            self.local = self._emitter.local
         self.idle_writers = []
-        self._lock = threading.Lock()
-        self._holder = 0
+        self._solitude = Solitude()
         self._records_without_lane = 0
         segment, self._segment = self._segment, None
         if segment is not None:
             os.close(segment.descriptor)
 
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[bool]:
-        """Hold the lock; False, without it, where it would never come free.
-
-        That is in a signal handler, finaliser or log handler that interrupts the holder itself.
-        """
-        me = threading.get_ident()
-        if self._holder == me:
-            yield False
-            return
-        with self._lock:
-            self._holder = me
-            try:
-                yield True
-            finally:
-                self._holder = 0
-
     def _tell(self, names: dict[int, bytes]) -> None:
         """Bring names into the log; where the holder was interrupted it does that for us."""
         if not self.enabled:
             return
-        with self._alone() as is_alone:
+        with self._solitude.alone() as is_alone:
             if len(self._names) < _NAMES_KEPT_MAX:
                 self._names.update(names)
             self._untold.update(names)
@@ -209,38 +188,60 @@ class Producer:
         try:
             lane = segment.claim_lane(threading.get_native_id())
         except OSError as error:
-            self._warn_once("lane", f"no memory for another lane: {error}")
+            self.complaints.once("lane", f"no memory for another lane: {error}")
             return None
         return None if lane is None else LaneWriter(segment, lane)
 
-    def _attach(self) -> Segment | None:
-        if self._segment is None and self.enabled:
+    def _open_emitter(self) -> "CompiledEmitter | None":
+        """The compiled emitter, if that is to serve, with a lane, if there is one."""
+        segment = self._attach()
+        emitter = self._emitter
+        if segment is not None and emitter is not None and not emitter.is_open:
+            writer = self._claim_writer()
+            if writer is not None:
+                emitter.open(segment, writer.lane)
+        return emitter
+
+    def _choose_emitter(self, segment: Segment) -> None:
+        """Have the compiled emitter serve where it is asked for, or ready and for free."""
+        is_wanted = is_compiled_wanted() if self._jit is None else self._jit
+        if self._emitter is None and is_wanted:
+            try:
+                emitter = make_compiled(self.attach_thread)
+            except Exception as error:  # noqa: BLE001 - whatever Numba raises on this machine
+                self.complaints.once("emitter", f"records are written by Python: {error}")
+            else:
+                self._emitter, self._replaced = emitter, self.local
+                self.local = emitter.local
+        is_compiled = self._emitter is not None
+        kind = layout.EMITTER_COMPILED if is_compiled else layout.EMITTER_PYTHON
+        segment.words[layout.HEADER_EMITTER // 8] = kind
+
+    def _attach(self, chooses: bool = False) -> Segment | None:
+        is_new = self._segment is None
+        if is_new and self.enabled:
             try:
                 folder = make_runtime_folder()
-                wanted = lane_slots_wanted(folder) or LANE_SLOTS_DEFAULT
-                slots = self._lane_slots or layout.power_of_two(
-                    min(max(wanted, LANE_SLOTS_MIN), LANE_SLOTS_MAX)
-                )
+                slots = self._lane_slots or _lane_slots(folder)
                 self._segment = Segment(folder, self._lanes, slots)
             except (OSError, ValueError, RntsError) as error:
                 self._enabled = False
-                self._warn_once("segment", f"telemetry is off: no shared memory: {error}")
+                self.complaints.once("segment", f"telemetry is off: no shared memory: {error}")
                 return None
             self._segment.words[layout.HEADER_NO_LANE // 8] = self._records_without_lane
             self._untold = {**self._names, **self._untold}
+        if self._segment is not None and (is_new or chooses):
+            self._choose_emitter(self._segment)
         while self._segment is not None and self._untold:
             names, self._untold = self._untold, {}
             self._segment.append_names(names)
         return self._segment
 
-    def _warn_once(self, key: str, message: str) -> None:
-        if key not in self._warned:
-            self._warned.add(key)
-            log.warning(message)
 
-
-def _host_name() -> str:
-    return os.uname().nodename[:255]
+def _lane_slots(folder: Path) -> int:
+    """As many as the agent asks for, within reason."""
+    wanted = lane_slots_wanted(folder) or LANE_SLOTS_DEFAULT
+    return layout.power_of_two(min(max(wanted, LANE_SLOTS_MIN), LANE_SLOTS_MAX))
 
 
 PROCESS = Producer()  # the one of this process; it does nothing before its first use

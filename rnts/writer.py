@@ -47,6 +47,8 @@ def _format(kind: Kind) -> struct.Struct:
 class LaneWriter:
     """The producer's end of one lane."""
 
+    is_compiled = False
+
     def __init__(self, segment: Segment, lane: int) -> None:
         control = layout.lane_offset(lane)
         self.lane = lane

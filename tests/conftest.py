@@ -33,6 +33,7 @@ def runtime_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     parent = shared_memory if os.access(shared_memory, os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix="rnts-test-", dir=parent))
     monkeypatch.setenv("RNTS_RUNTIME_DIR", str(folder))
+    monkeypatch.setenv("RNTS_JIT", "0")  # Numba is loaded here; who tests its emitter says so
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -41,3 +42,10 @@ def runtime_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def size() -> Callable[[int, int], int]:
     """`size(everyday, nightly)` is the one of the two that this run asks for."""
     return lambda everyday, nightly: nightly if NIGHTLY else everyday
+
+
+@pytest.fixture(params=["python", "compiled"])
+def emitter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What writes the records of this test: both emitters in turn."""
+    monkeypatch.setenv("RNTS_JIT", str(int(request.param == "compiled")))
+    return str(request.param)

@@ -1,0 +1,206 @@
+"""Python builtins that write a lane: compiled by Numba, called by CPython as its own are.
+
+Guarantee: arguments are converted before the lane is touched; from then on no Python runs and the
+GIL is held, so that all threads of a process may share one lane. A record is written whole or not
+at all. Cost: a snapshot of fourteen metrics about 80 ns, of which the clock is 20.
+
+What `record` cannot do by itself (there is no lane yet, an argument is not a plain number, an error
+has to be explained) it leaves to a Python function, with the arguments as they came.
+"""
+
+from typing import Any, NamedTuple
+
+from rnts.kernels import pyapi
+from rnts.kernels._jit import builtin, device
+from rnts.kernels.arguments import Argument, convert, spell
+from rnts.kernels.atomics import load, now_ns, store, store_release
+from rnts.kernels.lane import (
+    ATTEMPTS,
+    DATA_DELTA,
+    SLOT_MASK,
+    SLOT_SHIFT,
+    TAIL,
+    claim,
+    publish,
+)
+
+# Words of an emitter: the memory in which a producer tells its builtins what they need to know.
+LANE = 0  # address of the lane; 0 while there is none
+FALLBACK = 1  # the Python function that does the rest; 0 where telemetry is off
+NONE = 2  # the object None
+FLOAT = 3  # the type float
+KEYWORDS = 4  # the names of the arguments in their order, the time at last; interned
+
+_SLOT_WORDS = (1 << SLOT_SHIFT) // 8
+_CALL_MAX = 64  # arguments that are handed on to the Python function
+_slot_on_stack = pyapi.stack_of(_SLOT_WORDS)
+_given_on_stack = pyapi.stack_of(_SLOT_WORDS + 1)
+_call_on_stack = pyapi.stack_of(_CALL_MAX + 1)
+_METHOD = "int64(int64, int64, int64, int64)"  # METH_FASTCALL | METH_KEYWORDS
+_FUNCTION = "int64(int64, int64, int64)"  # METH_FASTCALL
+
+
+class Plan(NamedTuple):
+    """What `record` is compiled for.
+
+    words_offset: in a neuron, of the bytes object with its id and the address of its emitter
+    bytes_offset: in a bytes object, of its bytes
+    header:       the first word of a record without text, less its mask
+    arguments:    at most 16, in their order; the time comes behind them, by its name only
+    """
+
+    words_offset: int
+    bytes_offset: int
+    header: int
+    arguments: tuple[Argument, ...]
+
+
+@device
+def _again(emitter, neuron, arguments, count, keywords):
+    """Call the Python function with the neuron and the arguments, and return what it returns."""
+    function = load(emitter + 8 * FALLBACK)
+    if function == 0:
+        return pyapi.from_bool(0)
+    total = count
+    if keywords != 0:
+        total += load(keywords + pyapi.TUPLE_SIZE)
+    if total > _CALL_MAX:
+        pyapi.bad_argument()
+        return 0
+    handed = _call_on_stack()
+    store(handed, neuron)
+    for i in range(total):
+        store(handed + 8 + 8 * i, load(arguments + 8 * i))
+    return pyapi.vectorcall(function, handed, count + 1, keywords)
+
+
+@device
+def _place_keywords(emitter, given, values, keywords, count, names):
+    """Put arguments given by name where they belong; 0 where a name is unknown or given twice.
+
+    Names are compared by address: CPython interns those that stand in a program. Who passes them
+    in our order has each found at once.
+    """
+    table = emitter + 8 * KEYWORDS
+    hint = count
+    for j in range(load(keywords + pyapi.TUPLE_SIZE)):
+        name = load(keywords + pyapi.TUPLE_ITEMS + 8 * j)
+        i = hint
+        while i < names and load(table + 8 * i) != name:
+            i += 1
+        if i >= names:
+            i = 0
+            while i < hint and load(table + 8 * i) != name:
+                i += 1
+            if i >= hint:
+                return 0
+        if load(given + 8 * i) != 0:
+            return 0
+        store(given + 8 * i, load(values + 8 * j))
+        hint = i + 1
+    return 1
+
+
+@device
+def _copy_slot(source, target):
+    """Copy one slot."""
+    for word in range(_SLOT_WORDS):
+        store(target + 8 * word, load(source + 8 * word))
+
+
+def compile_record(plan: Plan) -> Any:
+    """`record(neuron, …)`: a method of the type of neurons, as a C function."""
+    words_offset, bytes_offset, header, known = plan
+    count_max = len(known)
+    spelled = spell(known)
+
+    @builtin(_METHOD)
+    def record(neuron, arguments, count, keywords):
+        words = load(neuron + words_offset)
+        if words == 0:
+            pyapi.bad_argument()
+            return 0
+        emitter = load(words + bytes_offset + 8)
+        if load(emitter + 8 * LANE) == 0 or count > count_max:
+            return _again(emitter, neuron, arguments, count, keywords)
+        given = _given_on_stack()
+        for i in range(count):
+            store(given + 8 * i, load(arguments + 8 * i))
+        for i in range(count, count_max + 1):
+            store(given + 8 * i, 0)
+        if keywords != 0 and not _place_keywords(
+            emitter, given, arguments + 8 * count, keywords, count, count_max + 1
+        ):
+            return _again(emitter, neuron, arguments, count, keywords)
+        slot = _slot_on_stack()
+        none = load(emitter + 8 * NONE)
+        mask = convert(given, slot, none, load(emitter + 8 * FLOAT), spelled)
+        time_ns = load(given + 8 * count_max)
+        if time_ns == 0 or time_ns == none:
+            time_ns = now_ns()
+        else:
+            time_ns = pyapi.as_int(time_ns)
+            if time_ns <= 0:
+                mask = -1
+        lane = load(emitter + 8 * LANE)  # what is converted may have run any Python meanwhile
+        if mask == -1 or lane == 0:
+            pyapi.clear_error()
+            return _again(emitter, neuron, arguments, count, keywords)
+        store(slot, header | mask << 32)
+        store(slot + 8, load(words + bytes_offset))
+        store(slot + 16, time_ns)
+        target = claim(lane, 1)
+        if target == 0:
+            return pyapi.from_bool(0)
+        _copy_slot(slot, target)
+        publish(lane, 1)
+        return pyapi.from_bool(1)
+
+    return record
+
+
+@builtin(_FUNCTION)
+def append(module, arguments, count):
+    """`append(emitter, slots, records, address) -> taken`: write records that are made already.
+
+    One record of any number of slots, or many of one slot each: as many as there is room for, each
+    begun and published for itself; the rest is counted as `lane_full`. Without a lane: -1.
+    """
+    if count != 4:
+        pyapi.bad_argument()
+        return 0
+    lane = load(pyapi.as_int(load(arguments)) + 8 * LANE)
+    slots = pyapi.as_int(load(arguments + 8))
+    records = pyapi.as_int(load(arguments + 16))
+    source = pyapi.as_int(load(arguments + 24))
+    if lane == 0 or pyapi.error() != 0:
+        return 0 if pyapi.error() != 0 else pyapi.from_int(-1)
+    taken = 0
+    for _ in range(records):
+        if claim(lane, slots) == 0:
+            continue
+        tail, mask = load(lane + TAIL), load(lane + SLOT_MASK)
+        first = lane + load(lane + DATA_DELTA)
+        for k in range(slots):
+            _copy_slot(source, first + (((tail + k) & mask) << SLOT_SHIFT))
+            source += 1 << SLOT_SHIFT
+        publish(lane, slots)
+        taken += 1
+    return pyapi.from_int(taken)
+
+
+@builtin(_FUNCTION)
+def refuse(module, arguments, count):
+    """`refuse(emitter, offset, records) -> records`: count records under the drop at `offset`."""
+    if count != 3:
+        pyapi.bad_argument()
+        return 0
+    lane = load(pyapi.as_int(load(arguments)) + 8 * LANE)
+    offset = pyapi.as_int(load(arguments + 8))
+    records = pyapi.as_int(load(arguments + 16))
+    if pyapi.error() != 0:
+        return 0
+    if lane != 0:
+        store_release(lane + ATTEMPTS, load(lane + ATTEMPTS) + records)
+        store_release(lane + offset, load(lane + offset) + records)
+    return pyapi.from_int(records)

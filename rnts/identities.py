@@ -1,0 +1,43 @@
+"""Who a neuron is: its id, and the strings that are told of it once."""
+
+import os
+from collections.abc import Iterable, Sequence
+
+from rnts.text import check_string, join_strings, name_to_id
+
+_ID_MAX = (1 << 64) - 1
+
+
+def identity_of(
+    name: str, group: str, role: str, host: str, neuron_id: int | None
+) -> tuple[int, bytes]:
+    """The id and the strings of one neuron; no host is this one.
+
+    Raises TypeError or ValueError for misuse that no run can mend: an empty or over-long name, an
+    id that is not in 1 … 2^64 - 1.
+    """
+    for what, string in (("name", name), ("group", group), ("role", role), ("host", host)):
+        check_string(what, string)
+    if not name:
+        raise ValueError("the name of a neuron must not be empty")
+    chosen = name_to_id(name) if neuron_id is None else neuron_id
+    if not isinstance(chosen, int) or not 0 < chosen <= _ID_MAX:
+        raise ValueError(f"neuron_id must be an int in 1 … 2^64 - 1, not {chosen!r}")
+    return chosen, join_strings(name, group, role, host or _host_name())
+
+
+def identities_of(
+    ids: Iterable[int], names: Sequence[str], group: str | Sequence[str], role: str
+) -> dict[int, bytes]:
+    """The same for many; `group` is one or one each."""
+    groups = [group] * len(names) if isinstance(group, str) else group
+    end = join_strings(role, _host_name())
+    known = {own_group: join_strings(own_group) + end for own_group in set(groups)}
+    return {
+        int(neuron_id): join_strings(name) + known[own_group]
+        for neuron_id, name, own_group in zip(ids, names, groups, strict=True)
+    }
+
+
+def _host_name() -> str:
+    return os.uname().nodename[:255]
