@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 _REFRESH_S = 0.25
 _LINE_S = 2.0  # between lines where there is no screen
 _START_S = 120.0  # for the first answer; kernels may have to be compiled
+_OF_A_WINDOW = (
+    "window",
+    "neurons",
+    "metrics",
+    "records_per_second",
+    "latency_ns",
+    "groups",
+    "busiest",
+    "sickest",
+)
 _NEXT_STEPS = (
     "next: rnts status · rnts audit · rnts demo --fault storm · `import rnts` in your program"
 )
@@ -56,7 +66,7 @@ def run_live(
                 snapshot = _watch(supervisor, client, show, stop, duration_s)
             # The screen is left first: a second Ctrl-C may end this at any time.
             if supervisor.failed is None:
-                snapshot = _wind_down(supervisor, client) or snapshot
+                snapshot = _last_document(snapshot, _wind_down(supervisor, client))
     finally:
         supervisor.stop()
     if supervisor.failed is not None:
@@ -115,6 +125,19 @@ def _wind_down(supervisor: "Supervisor", client: "Client") -> dict[str, Any] | N
         time.sleep(0.05)
         snapshot = _ask(supervisor, client) or snapshot
     return snapshot
+
+
+def _last_document(
+    at_work: dict[str, Any] | None, after: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """What the population did while it was watched, with the account after the last record.
+
+    Windows that close while all comes to its end tell of less and less, and then of nothing.
+    """
+    if at_work is None or after is None:
+        return after or at_work
+    watched = {key: at_work[key] for key in _OF_A_WINDOW} if at_work["window"] else {}
+    return after | watched
 
 
 def _lines(as_json: bool) -> Any:

@@ -16,6 +16,7 @@ A row, in words of 64 bits:
     REASON        digest of the newest reason given for it, 0 if there is none
     SAMPLED       timestamp of its newest sample
     SEEN          bit c: column c has a last value
+    NAMED         when it last was named; no record, since names are told late and told again
     PLACES        a word for each pane: what slot it has there, and for which window
     LAST          a word for each column: its last value, as it came
 """
@@ -28,7 +29,8 @@ PANES = 3
 COLUMNS = 16
 
 ID, GROUP, LATEST, LEFT, HEALTH, HEALTH_TIME, HEALTH_SINCE, REASON, SAMPLED, SEEN = range(10)
-PLACES = 10
+NAMED = 10
+PLACES = 11
 LAST = PLACES + PANES
 ROW_WORDS = LAST + COLUMNS
 
@@ -141,15 +143,14 @@ def _remove_from_index(neuron_id, index):
 
 @kernel(f"void(uint64[::1], int64[::1], {NEURONS}, int64[::1])")
 def take_rows(ids, times_ns, neurons, found):
-    """Write the row of each id into `found`, taking in those that are new, as heard of then."""
+    """Write the row of each id into `found`, taking in those that are new, as named then."""
     rows, index, _, _, _, _ = neurons
     for i in range(ids.size):
         row = find_row(ids[i], index)
         if row == OVERFLOW_ROW:
             row = add_row(ids[i], neurons)
-        if row != OVERFLOW_ROW and times_ns[i] > rows[row, LATEST]:
-            rows[row, LATEST] = times_ns[i]
-            rows[row, LEFT] = 0
+        if row != OVERFLOW_ROW:
+            rows[row, NAMED] = max(rows[row, NAMED], times_ns[i])
         found[i] = row
 
 
@@ -191,7 +192,8 @@ def retire(neurons, left_before_ns, silent_since_ns, retired):
             break
         group, latest = rows[row, GROUP], rows[row, LATEST]
         left = rows[row, LEFT] != 0 and latest < left_before_ns
-        if group == NO_GROUP or not (left or latest < silent_since_ns):
+        is_silent = max(latest, rows[row, NAMED]) < silent_since_ns
+        if group == NO_GROUP or not (left or is_silent):
             continue
         _remove_from_index(np.uint64(rows[row, ID]), index)
         population[group, rows[row, HEALTH]] -= 1

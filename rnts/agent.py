@@ -76,7 +76,7 @@ class Agent:
         self._slots = np.zeros((SLOTS_PER_FRAME_MAX, 16), np.int64)
         self._filled = 0
         self._oldest_ns = 0  # steady time since which the batch has held something
-        self._watermark_ns = 0
+        self._watermark_ns = self._looked_ns = 0
         self._handover = Handover()
         self._rhythm = Rhythm(options.window_ns)
 
@@ -95,6 +95,7 @@ class Agent:
     def _pass(self, now_ns: int) -> None:
         """Drain, cut and deliver what is due, then sleep as long as nothing is."""
         if self._rhythm.is_due("discover", now_ns):
+            self._looked_ns = time.time_ns()  # lanes that are not found hold nothing older
             self._collector.discover()
         took = self._drain()
         if self._filled and not self._oldest_ns:
@@ -116,7 +117,7 @@ class Agent:
             filled = self._collector.drain(self._slots, self._filled, per_lane)
             took, self._filled = filled - self._filled, filled
             if took < per_lane:  # so no lane had more than it was allowed to give
-                self._watermark_ns = started_ns - WATERMARK_SLACK_NS
+                self._watermark_ns = min(started_ns - WATERMARK_SLACK_NS, self._looked_ns)
                 break
             if filled > len(self._slots) - per_lane:
                 break

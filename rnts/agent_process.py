@@ -26,7 +26,10 @@ def run_agent(settings: Settings, stop: StopEvent) -> None:
     folder = make_runtime_folder()
     guard = claim_role("agent", folder)
     collection, transport = settings.telemetry.collection, settings.telemetry.transport
-    (folder / LANE_SLOTS_NAME).write_text(str(collection.lane_slots))
+    try:
+        (folder / LANE_SLOTS_NAME).write_text(str(collection.lane_slots))
+    except OSError as error:  # what is drained makes room; programs take their own default
+        log.warning("%s has no room for what the agent asks programs for: %s", folder, error)
     options = AgentOptions(
         endpoints=list(transport.addresses) or [default_endpoint()],
         batch_size=collection.batch_size,

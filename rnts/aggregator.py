@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rnts.accounts import Accounts
+from rnts.attention import Attention
 from rnts.delivery import Message, Type, parse_message
 from rnts.errors import FrameError
 from rnts.frame import Frame, FrameDecoder
@@ -56,6 +57,7 @@ class Aggregator:
         self._agents: dict[int, _Agent] = {}
         self._counts = {"aggregated": 0, "late": 0, "future": 0}
         self._to_acknowledge: set[int] = set()
+        self._attention = Attention(time.monotonic_ns)
 
     def run(self, stop: Stop) -> None:
         """Work until `stop` is set."""
@@ -99,7 +101,7 @@ class Aggregator:
         frame = self._open(payload, message)
         if frame is None:
             return
-        is_new, answer = self._receiver.on_hello(message, peer, time.monotonic_ns())
+        is_new, answer = self._receiver.on_hello(message, peer, self._attention.look())
         if is_new:
             agent = self._agents.setdefault(message.speaker, _Agent())
             agent.damaged = 0
@@ -109,7 +111,7 @@ class Aggregator:
             self._link.send(peer, [answer.pack()])
 
     def _on_entry(self, peer: bytes, message: Message, payload: bytes) -> None:
-        verdict, answer = self._receiver.on_entry(message, peer, time.monotonic_ns())
+        verdict, answer = self._receiver.on_entry(message, peer, self._attention.look())
         if answer is not None:
             self._link.send(peer, [answer.pack()])
         if verdict is Verdict.DUPLICATE:
@@ -173,9 +175,9 @@ class Aggregator:
         """Close what the watermarks have passed, and commit the frames that lie in it."""
         if not self._receiver.sessions:
             return  # what an agent has kept for the aggregator that comes must not be late
-        now_steady_ns = time.monotonic_ns()
+        awake_ns = self._attention.look()
         expected = {i: s for i, s in self._receiver.sessions.items() if not s.has_ended}
-        silent = {i for i, s in expected.items() if now_steady_ns - s.seen_ns > self._silence_ns}
+        silent = {i for i, s in expected.items() if awake_ns - s.seen_ns > self._silence_ns}
         present = [self._agents[i].watermark_ns for i in expected if i not in silent]
         watermark_ns = min(present, default=now_ns - self._grace_ns)
         watermark_ns = min(watermark_ns, now_ns)  # a clock that is ahead must not rush the rest
@@ -187,7 +189,7 @@ class Aggregator:
             answer = self._receiver.commit(agent_id, boundary)
             if answer is not None:
                 self._send(session, answer)
-            if now_steady_ns - session.seen_ns > _AGENT_GONE_NS:
+            if awake_ns - session.seen_ns > _AGENT_GONE_NS:
                 self._receiver.forget(agent_id)
                 del self._agents[agent_id]
 
@@ -197,8 +199,7 @@ class Aggregator:
     def answer(self, request: bytes) -> dict[str, Any]:
         """The document that a query asks for, or {"error": …}."""
         try:
-            query = json.loads(request)
-            kind = query["type"]
+            kind = (query := json.loads(request))["type"]
         except (ValueError, TypeError, KeyError, RecursionError):
             self.refused["query"] += 1
             return {"error": "a query is a JSON object with a type"}
@@ -238,11 +239,10 @@ class Aggregator:
         )
 
     def _agent_documents(self) -> list[dict[str, Any]]:
-        now_ns = time.monotonic_ns()
+        now_ns = self._attention.look()
         documents = []
         for agent_id, session in self._receiver.sessions.items():
-            agent = self._agents[agent_id]
-            silent_ns = now_ns - session.seen_ns
+            agent, silent_ns = self._agents[agent_id], now_ns - session.seen_ns
             is_silent, has_ended = silent_ns > self._silence_ns, session.has_ended
             state = "ended" if has_ended else "silent" if is_silent else "connected"
             about = {"agent_id": str(agent_id), "state": state, "silent_ns": silent_ns}

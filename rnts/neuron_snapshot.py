@@ -49,7 +49,7 @@ def neuron_snapshot(windows: Windows, wanted: str, *, time_ns: int | None = None
         "health": Health(int(words[table.HEALTH])).name.lower(),
         "reason": population.reason_of(row),
         "since_ns": int(words[table.HEALTH_SINCE]) or None,
-        "last_seen_ns": int(words[table.LATEST]),
+        "last_seen_ns": int(words[table.LATEST]) or None,
         "last": _last_values(words),
         **_in_window(windows, words),
         "links": {

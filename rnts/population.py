@@ -80,6 +80,9 @@ class Population:
     def take_names(self, records: Records, now_ns: int) -> None:
         """Take in the neurons that name themselves, and their groups."""
         (indices,) = (records.kinds[: records.count] == _NAME).nonzero()
+        if self._gone:
+            is_news = [not self._is_told_again(records, index) for index in indices.tolist()]
+            indices = indices[np.array(is_news, bool)]
         if indices.size == 0:
             return
         ids = records.ids[indices]
@@ -93,8 +96,13 @@ class Population:
             if row == table.OVERFLOW_ROW:
                 self.names_refused += 1
             else:
-                strings = [*records.strings(index), "", "", "", ""]
-                self._introduce(row, neuron_id, Identity(*strings[:4]))
+                self._introduce(row, neuron_id, _identity(records, index))
+
+    def _is_told_again(self, records: Records, index: int) -> bool:
+        """Whether a name is that of a neuron that is gone: agents repeat all that they know."""
+        neuron_id = int(records.ids[index])
+        is_gone = neuron_id in self._gone
+        return is_gone and self._identities[neuron_id] == _identity(records, index)
 
     def _introduce(self, row: int, neuron_id: int, identity: Identity) -> None:
         """Remember who has a row; whoever is gone the longest makes room."""
@@ -182,5 +190,11 @@ class Population:
 
     def near(self, wanted: str) -> list[str]:
         """Names of neurons that are much like another name, the likest first."""
-        names = (identity.name for identity in self._identities.values())
+        names = (one.name for key, one in self._identities.items() if key not in self._gone)
         return difflib.get_close_matches(wanted, list(islice(names, _NEAR_AMONG_MAX)))
+
+
+def _identity(records: Records, index: int) -> Identity:
+    """What a name record says; strings that it lacks are empty."""
+    strings = [*records.strings(index), "", "", "", ""]
+    return Identity(*strings[:4])

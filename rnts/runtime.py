@@ -23,8 +23,14 @@ def runtime_folder() -> Path:
 def make_runtime_folder() -> Path:
     """The runtime folder, made if needed; refused where another user could write into it."""
     folder = runtime_folder()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    info = folder.lstat()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        info = folder.lstat()
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be made: {error.strerror}; processes meet in shared memory there: "
+            "`rnts doctor` checks it, RNTS_RUNTIME_DIR names another folder"
+        ) from error
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o022:
         raise UsageError(
             f"{folder} must be a folder of this user that nobody else can write to; "

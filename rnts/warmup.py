@@ -1,5 +1,6 @@
 """Compiles every kernel ahead of its use, so that no process has to do it on the road."""
 
+import logging
 import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rnts.kernels import _cache
+
+log = logging.getLogger("rnts")
 
 
 class Step(NamedTuple):
@@ -41,6 +44,12 @@ def load_kernels() -> None:
     """Make the kernels that this process has imported ready, from the cache where it is warm."""
     from rnts.kernels import _jit
 
+    if _jit.CACHE_FOLDER is None:
+        log.warning(
+            "%s cannot be written, so this process compiles its kernels anew, for half a minute; "
+            "make it writable or set RNTS_CACHE_DIR",
+            wanted_cache_folder(),
+        )
     for _ in _jit.compile_all():
         pass
 

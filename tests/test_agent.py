@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import zmq
 
+from rnts import agent as module
 from rnts import layout
 from rnts.accounting import LANE_DROPS
 from rnts.agent import Agent, AgentOptions
@@ -382,3 +384,14 @@ def test_status_is_json_and_names_its_limits(producer: Producer) -> None:
     assert status["endpoint"] == default_endpoint()
     assert status["backlog_records"] == 0
     assert set(LANE_DROPS) >= {"lane_full", "invalid"}
+
+
+def test_the_watermark_waits_for_programs_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who begins right after the agent has looked has records that must not count as late."""
+    agent, looks_ns = make_agent(), [0]
+    monkeypatch.setattr(agent._collector, "discover", lambda: looks_ns.append(time.time_ns()))
+    stalled = SimpleNamespace(**{**vars(time), "time_ns": lambda: time.time_ns() + SECOND})
+    agent.run(Turn(lambda: len(looks_ns) > 1), lambda: None)
+    monkeypatch.setattr(module, "time", stalled)
+    assert agent._drain() == 0
+    assert agent._watermark_ns <= looks_ns[-1]

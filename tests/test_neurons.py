@@ -138,7 +138,10 @@ def test_a_neuron_that_left_makes_room_and_finds_its_group_again() -> None:
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("kind", [Kind.SAMPLE, Kind.NAME])
 def test_whoever_reports_after_leaving_has_not_left(order: int, kind: Kind) -> None:
-    """The newest timestamp says whether a neuron is gone, not what arrives last."""
+    """The newest record says whether a neuron is gone, not what arrives last.
+
+    A name is none: agents tell it when they come to it, and again to each new aggregator.
+    """
     windows = Windows(SECOND, [50])
     left = Item(1, NOW, Kind.EVENT, {"event_type": 1}, ("done",))
     back = Item(1, NOW + 5, kind, text=("one", "", "", "") if kind is Kind.NAME else ())
@@ -147,7 +150,22 @@ def test_whoever_reports_after_leaving_has_not_left(order: int, kind: Kind) -> N
 
     windows.advance(NOW + 2 * SECOND, complete=True)
 
-    assert windows.population.known == 1
+    assert windows.population.known == (kind is Kind.SAMPLE)
+
+
+def test_a_name_that_is_told_again_brings_nobody_back() -> None:
+    """Who left stays away until a record or another identity comes; its old name is no hint."""
+    windows = Windows(SECOND, [50])
+    windows.fold(to_records(names(1, 1)), NOW)
+    name = windows.population.identity_of(1).name
+    windows.fold(to_records([Item(1, NOW, Kind.EVENT, {"event_type": 1}, ("done",))]), NOW)
+    windows.advance(NOW + 2 * SECOND, complete=True)
+    windows.fold(to_records(names(1, 1)), NOW + 2 * SECOND)
+    assert windows.population.known == 0
+    assert windows.population.near(name) == []
+    renamed = Item(1, NOW + 2 * SECOND, Kind.NAME, text=("other", "group", "", ""))
+    windows.fold(to_records([renamed]), NOW + 2 * SECOND)
+    assert windows.population.near("others") == ["other"]
 
 
 def test_silent_neurons_are_forgotten_and_their_names_kept_as_long_as_there_is_room() -> None:
