@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rnts.supervisor import Supervisor
 
 _REFRESH_S = 0.25
+_FIRST_REFRESH_S, _FIRST_LOOKS = 0.05, 40  # until a neuron is known, or so many answers came
 _LINE_S = 2.0  # between lines where there is no screen
 _START_S = 120.0  # for the first answer; kernels may have to be compiled
 _OF_A_WINDOW = (
@@ -47,22 +48,19 @@ def run_live(
     `duration_s` counts from the aggregator's first answer at `endpoint`, so that a slow start takes
     nothing from it.
     """
-    from rich.console import Console
-
-    from rnts.commands._screen import is_live
-    from rnts.query import Client
     from rnts.supervisor import Supervisor
 
-    console = Console()
-    has_screen = not as_json and is_live(console)
-    supervisor = Supervisor(echo=not has_screen)
+    console = None if as_json else _screen_console()
+    supervisor = Supervisor(echo=console is None)
     snapshot: dict[str, Any] | None = None
     try:
         for name, arguments in children.items():
             supervisor.start(name, arguments, is_needed=name != "demo")
+        from rnts.query import Client  # the children start meanwhile
+
         with Client(endpoint) as client:
             with ExitStack() as stack:
-                show = _screen(console, stack) if has_screen else _lines(as_json)
+                show = _screen(console, stack) if console else _lines(as_json)
                 snapshot = _watch(supervisor, client, show, stop, duration_s)
             # The screen is left first: a second Ctrl-C may end this at any time.
             if supervisor.failed is None:
@@ -70,14 +68,14 @@ def run_live(
     finally:
         supervisor.stop()
     if supervisor.failed is not None:
-        if has_screen:
+        if console:
             typer.echo("\n".join(supervisor.failed.last_words), err=True)
         return supervisor.failed.exit_code
     if snapshot is None and not stop.is_set():
         raise ConnectError(f"no aggregator answered at {endpoint}; `rnts doctor` may know why")
     if as_json and snapshot is not None:
         typer.echo(json.dumps(snapshot))
-    elif has_screen:
+    elif console:
         typer.echo(_NEXT_STEPS)
     return stop.exit_code
 
@@ -90,7 +88,7 @@ def _watch(
     duration_s: float | None,
 ) -> dict[str, Any] | None:
     """Look at the population until it is time, or a child cannot run; the last snapshot."""
-    snapshot = None
+    snapshot, looks = None, 0
     deadline = None if duration_s is None else time.monotonic() + _START_S
     while not stop.is_set() and (deadline is None or time.monotonic() < deadline):
         supervisor.check()
@@ -100,9 +98,12 @@ def _watch(
         if snapshot is None and newest is not None and duration_s is not None:
             deadline = time.monotonic() + duration_s
         snapshot = newest or snapshot
+        looks += newest is not None
         show(snapshot, supervisor)
-        rest_s = _REFRESH_S if deadline is None else deadline - time.monotonic()
-        stop.wait(max(0.0, min(_REFRESH_S, rest_s)))
+        is_empty = snapshot is None or not snapshot["neurons"]["known"]
+        pause_s = _FIRST_REFRESH_S if is_empty and looks < _FIRST_LOOKS else _REFRESH_S
+        rest_s = pause_s if deadline is None else deadline - time.monotonic()
+        stop.wait(max(0.0, min(pause_s, rest_s)))
     return snapshot
 
 
@@ -138,6 +139,16 @@ def _last_document(
         return after or at_work
     watched = {key: at_work[key] for key in _OF_A_WINDOW} if at_work["window"] else {}
     return after | watched
+
+
+def _screen_console() -> "Console | None":
+    """The terminal if a screen can be drawn there."""
+    from rich.console import Console
+
+    from rnts.commands._plain import is_live
+
+    console = Console()
+    return console if is_live(console) else None
 
 
 def _lines(as_json: bool) -> Any:

@@ -1,5 +1,7 @@
 """A snapshot in one line: for logs, pipes and terminals on which no screen can be drawn."""
 
+from typing import TYPE_CHECKING
+
 from rnts.commands._document import (
     Document,
     health_counts,
@@ -10,6 +12,15 @@ from rnts.commands._document import (
 )
 from rnts.commands._findings import Level, findings, imbalance
 from rnts.commands._format import clock, count, duration, exact, percent, visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def is_live(console: "Console") -> bool:
+    """Whether a screen can be drawn there; elsewhere `plain_line` now and then is the way."""
+    able = console.is_terminal and console.file.isatty() and not console.is_dumb_terminal
+    return able and not console.no_color
 
 
 def plain_line(snapshot: Document | None) -> str:

@@ -30,12 +30,6 @@ _HEADER_GAP_CELLS = 2
 _AUTOWRAP_OFF, _AUTOWRAP_ON = "\x1b[?7l", "\x1b[?7h"
 
 
-def is_live(console: Console) -> bool:
-    """Whether a screen can be drawn there; elsewhere `plain_line` now and then is the way."""
-    able = console.is_terminal and console.file.isatty() and not console.is_dumb_terminal
-    return able and not console.no_color
-
-
 @contextmanager
 def no_autowrap(console: Console) -> Iterator[None]:
     """Let the terminal cut what it draws wider than we reckoned, instead of shifting the screen."""

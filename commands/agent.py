@@ -21,10 +21,12 @@ def agent(
     """Drain this user's instrumented programs (root: everyone's) and deliver to an aggregator."""
     from rnts.process import stop_event
     from rnts.settings import load
+    from rnts.warmup import prefer_objects
 
     stop = stop_event()
     flags = {"agent.host": host, "telemetry.transport.endpoints": endpoint or None}
     settings = load(config, flags)
+    prefer_objects()
     from rnts.agent_process import run_agent
 
     run_agent(settings, stop)

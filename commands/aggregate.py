@@ -20,9 +20,11 @@ def aggregate(
     """Take in frames, fold them into windows, and answer `rnts status` and other viewers."""
     from rnts.process import stop_event
     from rnts.settings import load
+    from rnts.warmup import prefer_objects
 
     stop = stop_event()
     settings = load(config, {"aggregator.bind": bind})
+    prefer_objects()
     from rnts.aggregator_process import run_aggregator
 
     run_aggregator(settings, insecure, stop)

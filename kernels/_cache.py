@@ -7,10 +7,8 @@ every kernel was compiled for a Python, so that nobody has to load Numba to find
 import contextlib
 import hashlib
 import os
-import shutil
 import sys
-import tempfile
-from importlib.metadata import version
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 _CACHE_GENERATIONS = 10  # folders of other sources that are kept: several checkouts take turns
@@ -26,15 +24,33 @@ def cache_root() -> Path:
 
 def source_hash() -> str:
     """A name for these kernel sources and this Numba."""
-    digest = hashlib.sha256(version("numba").encode())
+    digest = hashlib.sha256(_numba_version())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
+def _numba_version() -> bytes:
+    """What tells this Numba from others: the file in which it keeps its version."""
+    spec = PathFinder.find_spec("numba")
+    if spec is not None and spec.origin is not None:
+        with contextlib.suppress(OSError):
+            return Path(spec.origin).with_name("_version.py").read_bytes()
+    from importlib.metadata import version  # 50 ms
+
+    return version("numba").encode()
+
+
+def cache_folder() -> Path:
+    """The folder for these sources, whether it is there or not."""
+    return cache_root() / source_hash()
+
+
 def prepare_cache() -> Path | None:
     """Make the cache folder, private to this user, and forget old ones; None if there is none."""
-    folder = cache_root() / source_hash()
+    import tempfile  # with what it imports 8 ms, and `is_warm` does without
+
+    folder = cache_folder()
     if not folder.is_absolute():
         return None  # a user without a home: "~" stayed as it was
     try:
@@ -50,6 +66,8 @@ def prepare_cache() -> Path | None:
 
 def _forget_old(root: Path) -> None:
     """Remove the folders of former sources, and nothing else that a person may keep in `root`."""
+    import shutil
+
     # Another process may be removing the same ones.
     with contextlib.suppress(OSError):
         ours = root.glob("[0-9a-f]" * 16)
@@ -64,4 +82,4 @@ def warm_mark(folder: Path) -> Path:
 
 def is_warm() -> bool:
     """Whether all kernels of these sources are compiled; loads and compiles nothing."""
-    return warm_mark(cache_root() / source_hash()).exists()
+    return warm_mark(cache_folder()).exists()

@@ -2,25 +2,41 @@
 
 `@kernel("int64(int64[::1], int64)")` declares an entry point together with its one signature, so
 that `compile_all` can build everything ahead and a call with other types fails instead of
-compiling in the middle of the road. `@device` marks what only other kernels call.
+compiling in the middle of the road. `@device` marks what only other kernels call, `@intrinsic`
+what writes LLVM's code itself.
 
 The cache lies in a folder of its own for each state of the sources (`_cache.py`): Numba watches
 only the file of the entry point and would miss a change in a kernel that it calls. Without a
 writable folder each process compiles its own (Numba would raise at import; numba #5566).
+
+A process that has called `prefer_objects` gets its entry points from ready machine code
+(`_objects.py`) where there is some; then Numba is not imported, and nothing else can be called.
 """
 
+import contextlib
+import os
 from collections.abc import Callable, Iterator
+from itertools import compress
+from pathlib import Path
 from typing import Any
 
-import numba
-from numba import njit
+from rnts.kernels import _cache, _objects
 
-from rnts.kernels._cache import prepare_cache
+OBJECTS: _objects.Objects | None = None
+CACHE_FOLDER: Path | None = None
+if _objects.is_preferred():
+    OBJECTS = _objects.find(_cache.cache_folder())
+if OBJECTS is not None:
+    CACHE_FOLDER = _cache.cache_folder()
+    with contextlib.suppress(OSError):
+        os.utime(CACHE_FOLDER)  # in use: newer sources are not to push it out
+else:
+    import numba
 
-CACHE_FOLDER = prepare_cache()
-if CACHE_FOLDER is not None:
-    # Numba reads the variable in locators of processes that we start, too.
-    numba.config.CACHE_DIR = str(CACHE_FOLDER)
+    CACHE_FOLDER = _cache.prepare_cache()
+    if CACHE_FOLDER is not None:
+        # Numba reads the variable in locators of processes that we start, too.
+        numba.config.CACHE_DIR = str(CACHE_FOLDER)
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _entry_points: list[tuple[Any, str]] = []
@@ -30,7 +46,9 @@ def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
     """Decorate an entry point with its one signature; compiled on first use, kept on disk."""
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher = njit(cache=CACHE_FOLDER is not None, **_OPTIONS)(function)
+        if OBJECTS is not None:
+            return OBJECTS.function(f"{function.__module__}.{function.__qualname__}")
+        dispatcher = numba.njit(cache=CACHE_FOLDER is not None, **_OPTIONS)(function)
         _entry_points.append((dispatcher, signature))
         return dispatcher
 
@@ -39,14 +57,23 @@ def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
 
 def device(function: Callable[..., Any]) -> Any:
     """Decorate a function that only kernels call; it is compiled as a part of each of them."""
-    return njit(**_OPTIONS)(function)
+    return function if OBJECTS is not None else numba.njit(**_OPTIONS)(function)
+
+
+def intrinsic(function: Callable[..., Any]) -> Any:
+    """Decorate a function that returns the signature and the generator of a piece of code."""
+    if OBJECTS is not None:
+        return function
+    from numba.extending import intrinsic
+
+    return intrinsic(function)
 
 
 def builtin(signature: str) -> Callable[[Callable[..., Any]], Any]:
     """Decorate a C function that CPython calls; compiled at once, kept on disk, holds the GIL."""
     options = {"cache": CACHE_FOLDER is not None, "error_model": "numpy"}
-    decorate: Callable[[Callable[..., Any]], Any] = numba.cfunc(signature, **options)
-    return decorate
+    compile_it: Callable[[Callable[..., Any]], Any] = numba.cfunc(signature, **options)
+    return compile_it
 
 
 def compile_all() -> Iterator[tuple[str, bool]]:
@@ -55,7 +82,7 @@ def compile_all() -> Iterator[tuple[str, bool]]:
     Afterwards a call with types that were not declared raises TypeError at once. A long-running
     process does this before it takes on work, so that nothing compiles on the road.
     """
-    if numba.config.DISABLE_JIT:
+    if OBJECTS is not None or numba.config.DISABLE_JIT:
         return
     for dispatcher, signature in _entry_points:
         if not dispatcher.signatures:
@@ -63,6 +90,18 @@ def compile_all() -> Iterator[tuple[str, bool]]:
             dispatcher.disable_compile()
         hits = sum(dispatcher.stats.cache_hits.values())
         yield f"{dispatcher.py_func.__module__}.{dispatcher.__name__}", hits > 0
+
+
+def export_all() -> bool:
+    """Keep the code of all kernels for processes without Numba; whether they can use it now.
+
+    To be called when `compile_all` has gone through all modules of `rnts.kernels`.
+    """
+    from rnts.kernels._export import export
+
+    assert CACHE_FOLDER is not None and OBJECTS is None
+    is_ours = [d.py_func.__module__.startswith("rnts.kernels.") for d, _ in _entry_points]
+    return export(list(compress(_entry_points, is_ours)), CACHE_FOLDER)
 
 
 def entry_point_count() -> int:

@@ -8,9 +8,12 @@ of the move; `now_ns` about 20 ns (vDSO). Addresses are int64 and must be multip
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
+
+from rnts.kernels._jit import OBJECTS, intrinsic
+
+if OBJECTS is None:
+    from numba import types
+    from numba.core import cgutils
 
 _I64 = ir.IntType(64)
 _I32 = ir.IntType(32)

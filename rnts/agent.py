@@ -105,6 +105,8 @@ class Agent:
         if is_full or is_old or self._rhythm.is_heartbeat_due(now_ns) or self._names.has_more:
             self._cut(now_ns)
         self._deliver(now_ns)
+        if not self._sender.is_ready:
+            self._rhythm.stir(now_ns)  # so that an answer to HELLO is not slept over
         self._rhythm.rest(now_ns, took, bool(self._filled), self._collector.wait)
 
     def _drain(self) -> int:

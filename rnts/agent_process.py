@@ -7,7 +7,7 @@ from typing import Any
 
 from rnts.agent import Agent, AgentOptions
 from rnts.host import HostSource
-from rnts.process import StopEvent, claim_role, sleep_precisely
+from rnts.process import StopEvent, claim_role, settle, sleep_precisely
 from rnts.producer import PROCESS
 from rnts.runtime import LANE_SLOTS_NAME, default_endpoint, make_runtime_folder
 from rnts.sender import Limits
@@ -48,6 +48,7 @@ def run_agent(settings: Settings, stop: StopEvent) -> None:
     if host:
         host.start()
     log.info("agent works in %s, sends to %s", folder, ", ".join(options.endpoints))
+    settle()
     sleep_precisely()
     try:
         agent.run(stop, before_end=host.stop if host else lambda: None)

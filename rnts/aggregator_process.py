@@ -4,7 +4,7 @@ import logging
 
 from rnts.aggregator import Aggregator
 from rnts.errors import UsageError
-from rnts.process import StopEvent
+from rnts.process import StopEvent, settle
 from rnts.runtime import default_endpoint, is_loopback, make_runtime_folder
 from rnts.settings import Settings
 from rnts.warmup import load_kernels
@@ -35,4 +35,5 @@ def run_aggregator(settings: Settings, insecure: bool, stop: StopEvent) -> None:
     )
     aggregator = Aggregator(endpoint, windows, settings.aggregator.grace_ms * _MS)
     log.info("aggregator listens at %s", endpoint)
+    settle()
     aggregator.run(stop)

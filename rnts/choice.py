@@ -12,8 +12,12 @@ if TYPE_CHECKING:
 def is_compiled_wanted() -> bool:
     """Whether the compiled emitter is to serve a process that has not said which.
 
-    $RNTS_JIT decides, 1 or 0; else it serves if it costs nothing that was not paid already.
+    $RNTS_JIT decides, 1 or 0; else it serves if it costs nothing that was not paid already. Our own
+    processes that do without Numba stay without.
     """
+    objects = sys.modules.get("rnts.kernels._objects")
+    if objects is not None and objects.is_preferred():
+        return False
     if chosen := os.environ.get("RNTS_JIT"):
         return chosen != "0"
     if "numba" not in sys.modules:

@@ -9,7 +9,7 @@ import ctypes
 import struct
 import sys
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from rnts import layout
@@ -31,11 +31,12 @@ _ARGUMENTS = tuple(
     for name in RECORD_ARGUMENTS
 )
 _NAMES = [sys.intern(name) for name in (*RECORD_ARGUMENTS, "timestamp_ns")]
+BUILTINS = 3
 _kept: list[Any] = []  # what C code points to, for the life of the process
 
 
 class CompiledNeuron(Neuron):
-    """A neuron whose `record` is a builtin, which `install` puts here."""
+    """A neuron whose `record` is a builtin, which `prepare` puts here."""
 
     __slots__ = ()
 
@@ -66,17 +67,30 @@ def _function(name: str, compiled: Any) -> Any:
     return make(_method(name, compiled, _METH_FASTCALL, ""), None, None)
 
 
-def _install() -> None:
-    """Compile the builtin, or load it, and make it the method `record` of compiled neurons."""
+def prepare() -> Iterator[tuple[str, bool]]:
+    """Compile or load the builtins, once; yields (name, whether its code was there already)."""
+    if CompiledEmitter._append is not None:
+        return
     plan = builtin.Plan(_words_offset(), _BYTES_OFFSET, _HEADER, _ARGUMENTS)
-    compiled = builtin.compile_record(plan)
+    record = builtin.compile_record(plan)
+    yield "record", record.cache_hits > 0
+    refuse = builtin.compile_refuse()
+    yield "refuse", refuse.cache_hits > 0
+    append = builtin.compile_append()
+    yield "append", append.cache_hits > 0
+    CompiledNeuron.record = _method_of_neurons(record)
+    CompiledEmitter._refuse = _function("refuse", refuse)
+    CompiledEmitter._append = _function("append", append)
+
+
+def _method_of_neurons(compiled: Any) -> Any:
+    """The builtin `record` as a method of neurons, which checks that it is called with one."""
     make = ctypes.pythonapi.PyDescr_NewMethod
     make.restype = ctypes.py_object
     make.argtypes = [ctypes.py_object, ctypes.c_void_p]
     flags = _METH_FASTCALL | _METH_KEYWORDS
     doc = Neuron.record.__doc__ or ""
-    method = make(Neuron, _method("record", compiled, flags, doc))
-    CompiledNeuron.record = method
+    return make(Neuron, _method("record", compiled, flags, doc))
 
 
 def _words_offset() -> int:
@@ -110,10 +124,8 @@ class CompiledEmitter:
     _refuse: Any = None
 
     def __init__(self, attach: Callable[[], object]) -> None:
-        if CompiledEmitter._append is None:
-            _install()
-            CompiledEmitter._refuse = _function("refuse", builtin.refuse)
-            CompiledEmitter._append = _function("append", builtin.append)
+        for _ in prepare():
+            pass
         self.local = _AllThreads(self)
         self._attach = attach
         self.record = CompiledNeuron.__dict__["record"]  # for neurons of any class

@@ -137,4 +137,5 @@ def kernels() -> Finding:
     count = warmup.import_kernels()
     if not warmup.is_warm():
         return Finding(name, "warn", f"not compiled yet, for {folder}", "run `rnts warmup`")
-    return Finding(name, "ok", f"{count} are compiled, in {folder}")
+    how = "run without Numba" if warmup.is_ready() else "each process loads Numba to run them"
+    return Finding(name, "ok", f"{count} are compiled, in {folder}; {how}")

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import gc
 import os
 import select
 import signal
@@ -75,6 +76,11 @@ def stop_event() -> StopEvent:
 def sleep_precisely() -> None:
     """Let sleeps of this thread end when they are due; Linux may add 50 us to each of them."""
     ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1)
+
+
+def settle() -> None:
+    """Take what is loaded as there to stay: a search for garbage in it would halt us for 25 ms."""
+    gc.freeze()
 
 
 def claim_role(role: str, folder: Path | None = None) -> socket.socket:

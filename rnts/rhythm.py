@@ -29,7 +29,7 @@ class Rhythm:
 
     def __init__(self, window_ns: int) -> None:
         self._window_ns = min(window_ns, _HEARTBEAT_NS_MAX)
-        self._active_ns = 0  # when records last came
+        self._active_ns = 0  # when there was last something to do
         self._heartbeat_ns = 0
         self._due = dict.fromkeys(_INTERVALS_NS, 0)
 
@@ -54,6 +54,10 @@ class Rhythm:
             return _HEARTBEAT_NS
         passed_ns = (wall_ns - WATERMARK_SLACK_NS) % self._window_ns
         return max(_HEARTBEAT_NS, self._window_ns - passed_ns)
+
+    def stir(self, now_ns: int) -> None:
+        """There is something to do, if not with records: silence begins anew."""
+        self._active_ns = now_ns
 
     def rest(
         self, started_ns: int, took: int, holds: bool, wait: Callable[[int, int], bool]

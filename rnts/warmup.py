@@ -27,7 +27,7 @@ def import_kernels() -> int:
     for module in pkgutil.iter_modules(rnts.kernels.__path__):
         import_module(f"rnts.kernels.{module.name}")
     import_module("rnts.demo_steps")  # kernels that report by the SDK stand above `rnts.kernels`
-    return _jit.entry_point_count()
+    return _jit.entry_point_count() + import_module("rnts.compiled").BUILTINS
 
 
 def compile_kernels() -> Iterator[Step]:
@@ -36,8 +36,18 @@ def compile_kernels() -> Iterator[Step]:
 
     for name, from_cache in _jit.compile_all():
         yield Step(name.removeprefix("rnts.kernels."), from_cache)
+    for name, from_cache in import_module("rnts.compiled").prepare():
+        yield Step(f"builtin.{name}", from_cache)
     if _jit.CACHE_FOLDER is not None:
+        _jit.export_all()
         _cache.warm_mark(_jit.CACHE_FOLDER).touch()
+
+
+def prefer_objects() -> None:
+    """Have this process load kernels without Numba where it can; before it imports any."""
+    from rnts.kernels import _objects
+
+    _objects.prefer_objects()
 
 
 def load_kernels() -> None:
@@ -52,6 +62,13 @@ def load_kernels() -> None:
         )
     for _ in _jit.compile_all():
         pass
+
+
+def is_ready() -> bool:
+    """Whether processes find code there that runs without Numba."""
+    from rnts.kernels import _jit, _objects
+
+    return _jit.CACHE_FOLDER is not None and _objects.find(_jit.CACHE_FOLDER) is not None
 
 
 def cache_folder() -> Path | None:

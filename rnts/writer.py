@@ -6,7 +6,7 @@ interrupts (KeyboardInterrupt included), `attempts` stays the sum of what was pu
 of what ends a record one store decides, and `settle` can do the rest at any time, and again.
 """
 
-import platform
+import os
 import struct
 import sys
 import threading
@@ -29,7 +29,7 @@ _CODES = {
 _HEADER = "BBHIQQ"
 # x86-64 keeps stores in order. Elsewhere letting go of a held lock and taking it again is the one
 # release barrier that plain Python has.
-_ORDERED_STORES = platform.machine() in ("x86_64", "AMD64")
+_ORDERED_STORES = os.uname().machine in ("x86_64", "AMD64")
 _barrier = threading.Lock()
 _barrier.acquire()
 

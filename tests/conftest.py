@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from rnts.warmup import import_kernels, load_kernels
+from rnts.warmup import import_kernels, load_kernels, prefer_objects
+
+# "ready": kernels are run from ready code, as agent and aggregator do; see tests/test_objects.py.
+IS_READY = os.environ.get("RNTS_TEST_KERNELS") == "ready"
+if IS_READY:
+    prefer_objects()
 
 NIGHTLY = os.environ.get("RNTS_TEST_SIZE") == "nightly"
 
@@ -22,8 +27,13 @@ settings.load_profile("nightly" if NIGHTLY else "everyday")
 @pytest.fixture(autouse=True, scope="session")
 def frozen_kernels() -> None:
     """Kernels are compiled and take no other types than declared, as in a running process."""
-    import_kernels()
-    load_kernels()
+    if IS_READY:
+        from rnts.kernels import _jit
+
+        assert _jit.OBJECTS is not None, "there is no ready code"
+    else:
+        import_kernels()
+        load_kernels()
 
 
 @pytest.fixture(autouse=True)

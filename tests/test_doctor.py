@@ -156,6 +156,20 @@ def test_kernels_are_compiled_or_not(
     assert doctor.kernels().verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("is_ready", "words"), [(True, "run without Numba"), (False, "loads Numba")]
+)
+def test_how_kernels_are_run_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_ready: bool, words: str
+) -> None:
+    """Where ready code could not be written, a person sees why processes take more memory."""
+    monkeypatch.setattr(warmup, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(warmup, "is_warm", lambda: True)
+    monkeypatch.setattr(warmup, "is_ready", lambda: is_ready)
+
+    assert words in doctor.kernels().finding
+
+
 def test_warm_means_that_all_kernels_were_compiled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,7 +181,7 @@ def test_warm_means_that_all_kernels_were_compiled(
     _cache.warm_mark(folder).touch()
     assert warmup.is_warm()
 
-    monkeypatch.setattr(_cache, "version", lambda name: "0.0.1")
+    monkeypatch.setattr(_cache, "_numba_version", lambda: b"0.0.1")
     assert not warmup.is_warm()
 
 

@@ -107,3 +107,10 @@ def test_what_is_due_is_due_again_after_its_interval() -> None:
     assert made.is_due("discover", NOW + 50 * MS)
     assert made.is_due("status", NOW)
     assert not made.is_due("status", NOW + 999 * MS)
+
+
+def test_who_looks_for_an_aggregator_does_not_sleep_long(slept: list[int]) -> None:
+    """While nobody answers, messages are looked after every 20 ms."""
+    made = Rhythm(SECOND)
+    made.stir(NOW)
+    assert waits(made) == [(MS, 20 * MS)]

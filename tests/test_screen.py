@@ -13,8 +13,8 @@ from rich.console import Console
 from screen_tools import SNAPSHOT, changed, draw, screen, without_faults
 
 from rnts.commands._format import visible
-from rnts.commands._plain import plain_line
-from rnts.commands._screen import Frame, Screen, is_live, no_autowrap
+from rnts.commands._plain import is_live, plain_line
+from rnts.commands._screen import Frame, Screen, no_autowrap
 from rnts.commands._vitals import health_bar
 
 SIZES = [(20, 5), (40, 12), (80, 24), (120, 40), (200, 60)]

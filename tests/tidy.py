@@ -31,8 +31,8 @@ INTRINSICS = ("kernels/atomics.py", "kernels/pyapi.py", "kernels/arguments.py")
 # Who may import a library from outside. Tests and benchmarks may import all of them.
 OWNERS = {
     "numpy": ("kernels/*", "rnts/*"),
-    "numba": ("kernels/_jit.py", *INTRINSICS, "rnts/jit.py"),
-    "llvmlite": INTRINSICS,
+    "numba": ("kernels/_jit.py", "kernels/_export.py", *INTRINSICS, "rnts/jit.py"),
+    "llvmlite": ("kernels/_objects.py", *INTRINSICS),
     "lz4": ("rnts/frame.py",),
     "zmq": ("rnts/links/zmq.py",),
     "psutil": ("rnts/host*.py",),

@@ -1,0 +1,145 @@
+"""What keeps a start short: quick looks until there is something to see, and nothing in the way."""
+
+import gc
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from capture_tools import run_python
+
+from rnts.agent import Agent, AgentOptions
+from rnts.commands import _live
+from rnts.errors import ConnectError
+from rnts.process import settle
+from rnts.sender import Limits
+
+CHILD = SimpleNamespace(name="aggregator", pid=7)
+
+
+class Watching:
+    """Stands for supervisor, client, screen and stop event of `_watch`; writes down its pauses."""
+
+    failed = None
+    children = (CHILD,)
+
+    def __init__(self, known: list[int | None], looks: int) -> None:
+        self.pauses_s: list[float] = []
+        self._known, self._looks = known, looks
+
+    def check(self) -> None:
+        """Nothing dies."""
+
+    def is_set(self) -> bool:
+        """Whether there were as many looks as were asked for."""
+        return len(self.pauses_s) >= self._looks
+
+    def ask(self, request: dict[str, Any], timeout_ms: int) -> dict[str, Any]:
+        """The next answer of the list, again and again the last one; None stands for silence."""
+        known = self._known[min(len(self.pauses_s), len(self._known) - 1)]
+        if known is None:
+            raise ConnectError("nobody is there")
+        return {"aggregator": {"pid": CHILD.pid}, "neurons": {"known": known}}
+
+    def wait(self, timeout_s: float) -> bool:
+        """Write down how long the pause would be."""
+        self.pauses_s.append(timeout_s)
+        return False
+
+    def run(self) -> list[float]:
+        """All pauses between looks, in seconds."""
+        played: Any = self
+        _live._watch(played, played, lambda snapshot, supervisor: None, played, None)
+        return self.pauses_s
+
+
+def test_looks_are_quick_until_a_neuron_is_known() -> None:
+    """Silence and an empty snapshot are followed by a short pause, data by a usual one."""
+    pauses_s = Watching([None, None, 0, 0, 3], looks=6).run()
+
+    assert pauses_s == [_live._FIRST_REFRESH_S] * 4 + [_live._REFRESH_S] * 2
+
+
+def test_an_empty_population_is_not_looked_at_quickly_for_ever() -> None:
+    """Where no program reports anything, the screen comes to its usual pace."""
+    pauses_s = Watching([0], looks=100).run()
+
+    assert pauses_s[0] == _live._FIRST_REFRESH_S < pauses_s[-1] == _live._REFRESH_S
+
+
+def test_an_agent_without_an_aggregator_looks_for_it_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Silence makes an agent sleep long only when it is connected; before, it may be the first."""
+    limits = Limits(retained_bytes_max=1 << 20, timeout_ns=50_000_000, retry_count=1000)
+    endpoint = f"ipc://{tmp_path}/a.sock"
+    options = AgentOptions(
+        endpoints=[endpoint],
+        batch_size=100,
+        batch_timeout_ns=1_000_000,
+        window_ns=1_000_000_000,
+        compression="none",
+        segments_folder=tmp_path,
+        limits=limits,
+    )
+    agent = Agent(options, dict)
+    waits_ns: list[int] = []
+    monkeypatch.setattr(
+        agent._collector, "wait", lambda step_ns, timeout_ns: waits_ns.append(timeout_ns)
+    )
+    agent._connect(0)
+    try:
+        for is_ready in (False, True):
+            agent._sender.is_ready = is_ready
+            agent._pass(time.monotonic_ns() + is_ready * 10**9)  # far from the last record
+    finally:
+        agent._link.close()
+        agent._collector.close()
+
+    assert waits_ns[0] < waits_ns[1]
+
+
+def test_what_is_loaded_is_not_searched_for_garbage() -> None:
+    """After the start, objects that are there to stay are out of the collector's sight."""
+    try:
+        settle()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+
+
+COMMAND_LINE = """
+    import gc, json, sys
+    from rnts import __main__
+
+    sys.argv = ["rnts", "--version"]
+    try:
+        __main__.main()
+    except SystemExit:
+        pass
+    print(json.dumps({"threshold": gc.get_threshold()[0], "enabled": gc.isenabled()}))
+"""
+
+
+def test_searches_for_garbage_are_rare_and_not_off() -> None:
+    """A start is not halted by the collector again and again; a long run is still cleaned up."""
+    answer = json.loads(run_python(COMMAND_LINE).stdout.splitlines()[-1])
+
+    assert answer["enabled"] and answer["threshold"] > 10_000
+
+
+LIGHT = """
+    import json, sys
+    from rnts.warmup import is_warm
+
+    is_warm()
+    heavy = {"numpy", "numba", "llvmlite", "importlib.metadata", "tempfile"}
+    print(json.dumps(sorted(heavy & set(sys.modules))))
+"""
+
+
+def test_asking_whether_kernels_are_compiled_loads_nothing() -> None:
+    """`rnts up` asks on each start; neither Numba nor what reads its version is imported."""
+    assert json.loads(run_python(LIGHT).stdout) == []
