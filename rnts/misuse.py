@@ -14,7 +14,7 @@ from rnts.model import FIELD, METRIC_NAMES, Storage
 
 RECORD_ARGUMENTS = (*METRIC_NAMES, "health", "weight")
 _FIELDS = [FIELD[name] for name in RECORD_ARGUMENTS]
-_TIME_MAX = (1 << 63) - 1
+TIME_MAX = (1 << 63) - 1
 
 
 def plain_values(values: Iterable[Any]) -> list[int | float | None]:
@@ -37,7 +37,7 @@ def plain_time(timestamp_ns: Any) -> int | None:
     """The same for the time of a record, which None leaves to the clock."""
     if timestamp_ns is None:
         return None
-    time_ns = _whole("timestamp_ns", timestamp_ns, _TIME_MAX)
+    time_ns = _whole("timestamp_ns", timestamp_ns, TIME_MAX)
     if time_ns == 0:
         raise OverflowError("timestamp_ns must be nanoseconds since 1970, not 0")
     return time_ns

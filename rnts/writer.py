@@ -29,7 +29,7 @@ _CODES = {
 _HEADER = "BBHIQQ"
 # x86-64 keeps stores in order. Elsewhere letting go of a held lock and taking it again is the one
 # release barrier that plain Python has.
-_ORDERED_STORES = os.uname().machine in ("x86_64", "AMD64")
+ORDERED_STORES = os.uname().machine in ("x86_64", "AMD64")
 _barrier = threading.Lock()
 _barrier.acquire()
 
@@ -45,7 +45,10 @@ def _format(kind: Kind) -> struct.Struct:
 
 
 class LaneWriter:
-    """The producer's end of one lane."""
+    """The producer's end of one lane.
+
+    `Neuron.record`, which is generated, does by itself what `begin` and `publish` do.
+    """
 
     is_compiled = False
 
@@ -54,70 +57,74 @@ class LaneWriter:
         self.lane = lane
         self.busy = False
         self.buffer = segment.buffer
-        self._words = segment.words
-        self._slots = layout.slots_offset(lane, segment.lanes, segment.lane_slots)
-        self._capacity = segment.lane_slots
+        self.words = segment.words
+        self.slots = layout.slots_offset(lane, segment.lanes, segment.lane_slots)
+        self.capacity = segment.lane_slots
+        self.slot_mask = segment.lane_slots - 1
         self._control = control
-        self._tail_index = (control + layout.LANE_TAIL) // 8
-        self._head_index = (control + layout.LANE_HEAD) // 8
-        self._attempts_index = (control + layout.LANE_ATTEMPTS) // 8
+        self.tail_index = (control + layout.LANE_TAIL) // 8
+        self.head_index = (control + layout.LANE_HEAD) // 8
+        self.attempts_index = (control + layout.LANE_ATTEMPTS) // 8
         # A lane has owners one after another; the next one goes on where the last one stopped.
-        self._tail = self._words[self._tail_index]
-        self._head_cache = self._words[self._head_index]
-        self._completed = self._words[self._attempts_index]
+        self.tail = self.words[self.tail_index]
+        self.head_cache = self.words[self.head_index]
+        self.completed = self.words[self.attempts_index]
         self._dropping: tuple[int, int] | None = None  # index and value that a counter is to have
 
     def begin(self, slots: int) -> int:
         """Start a record of `slots` slots; its byte offset, or -1 (counted) if the lane is full."""
         self.busy = True
-        self._words[self._attempts_index] = self._completed + 1
-        if self._tail + slots - self._head_cache > self._capacity:
-            self._head_cache = self._words[self._head_index]
-            if self._tail + slots - self._head_cache > self._capacity:
-                self.drop("lane_full")
-                return -1
-        return self._slots + (self._tail & (self._capacity - 1)) * SLOT_BYTES
+        self.words[self.attempts_index] = self.completed + 1
+        if self.tail + slots - self.head_cache > self.capacity and self.is_full(slots):
+            self.drop("lane_full")
+            return -1
+        return self.slots + (self.tail & self.slot_mask) * SLOT_BYTES
+
+    def is_full(self, slots: int) -> bool:
+        """Look how far the agent is; whether a record of `slots` slots has no room."""
+        self.head_cache = self.words[self.head_index]
+        return self.tail + slots - self.head_cache > self.capacity
 
     def publish(self, slots: int, count: int = 1) -> None:
         """Make the record (or `count` of them) visible, by one store."""
-        if not _ORDERED_STORES:
+        if not ORDERED_STORES:
             _barrier.release()
             _barrier.acquire()
-        self._words[self._tail_index] = self._tail + slots
-        self._completed += count
-        self._tail += slots
+        self.words[self.tail_index] = self.tail + slots
+        self.completed += count
+        self.tail += slots
         self.busy = False
 
     def drop(self, reason: str) -> None:
         """Give up what was begun, under `reason`."""
         index = (self._control + layout.LANE_DROP[reason]) // 8
-        begun = self._words[self._attempts_index] - self._completed
-        self._dropping = index, self._words[index] + begun
+        begun = self.words[self.attempts_index] - self.completed
+        self._dropping = index, self.words[index] + begun
         self.settle()
 
     def settle(self) -> None:
         """End what an exception left open: published if its store happened, else dropped."""
-        words = self._words
-        is_published = words[self._tail_index] != self._tail
+        words = self.words
+        is_published = words[self.tail_index] != self.tail
         if self._dropping is not None:
             index, total = self._dropping
             words[index] = total
-        elif not is_published and words[self._attempts_index] != self._completed:
+        elif not is_published and words[self.attempts_index] != self.completed:
             return self.drop("invalid")
-        self._completed = words[self._attempts_index]
-        self._tail = words[self._tail_index]
+        self.completed = words[self.attempts_index]
+        self.tail = words[self.tail_index]
         self._dropping = None
         self.busy = False
 
     def refuse(self, reason: str, count: int = 1) -> bool:
         """Count records that are not even begun; while another one is, they are `reentrant`."""
         if self.busy:
-            self._words[self._attempts_index] += count
-            self._words[(self._control + layout.LANE_DROP["reentrant"]) // 8] += count
-            self._completed += count
+            self.words[self.attempts_index] += count
+            self.words[(self._control + layout.LANE_DROP["reentrant"]) // 8] += count
+            self.completed += count
         else:
             self.busy = True
-            self._words[self._attempts_index] = self._completed + count
+            self.words[self.attempts_index] = self.completed + count
             self.drop(reason)
         return False
 
@@ -168,7 +175,7 @@ class LaneWriter:
 
     def _next_slot(self, offset: int) -> int:
         following = offset + SLOT_BYTES
-        return following if following < self._slots + self._capacity * SLOT_BYTES else self._slots
+        return following if following < self.slots + self.capacity * SLOT_BYTES else self.slots
 
     def write_slots(self, rows: Any) -> int:
         """Write single-slot records given as an int64 array [n, 16]; how many were taken.
@@ -178,11 +185,11 @@ class LaneWriter:
         count = len(rows)
         if self.busy and self.is_reentered():
             return int(self.refuse("reentrant", count))
-        self._head_cache = self._words[self._head_index]
-        room = min(count, self._capacity - (self._tail - self._head_cache))
+        self.head_cache = self.words[self.head_index]
+        room = min(count, self.capacity - (self.tail - self.head_cache))
         try:
             self.busy = True
-            self._words[self._attempts_index] = self._completed + room
+            self.words[self.attempts_index] = self.completed + room
             self._copy(rows[:room])
             self.publish(room, room)
         finally:
@@ -194,10 +201,10 @@ class LaneWriter:
 
     def _copy(self, rows: Any) -> None:
         """Copy slots to where the tail stands, in one piece or, around the end, in two."""
-        first = self._tail & (self._capacity - 1)
-        before_wrap = min(len(rows), self._capacity - first)
+        first = self.tail & self.slot_mask
+        before_wrap = min(len(rows), self.capacity - first)
         for start, piece in ((first, rows[:before_wrap]), (0, rows[before_wrap:])):
-            offset = self._slots + start * SLOT_BYTES
+            offset = self.slots + start * SLOT_BYTES
             self.buffer[offset : offset + len(piece) * SLOT_BYTES] = piece.tobytes()
 
 

@@ -85,7 +85,7 @@ FLOATS = (*METRIC_NAMES[8:], "weight")
 UNSIGNED = st.one_of(st.integers(0, 1000), st.integers(0, 2**64 - 1))
 INT_VALUES = st.tuples(
     UNSIGNED, UNSIGNED, st.integers(0, 2**32 - 1), UNSIGNED, UNSIGNED, UNSIGNED, UNSIGNED,
-    st.integers(0, 2**32 - 1), st.integers(0, 255), UNSIGNED,
+    st.integers(0, 2**32 - 1), st.integers(0, 255), st.integers(1, 2**63 - 1),
 )  # fmt: skip
 SINGLES = st.one_of(st.floats(width=32, allow_nan=False), st.floats(-1e38, 1e38))
 DOUBLES = st.floats(allow_nan=False)
