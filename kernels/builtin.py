@@ -27,9 +27,8 @@ from rnts.kernels.lane import (
 # Words of an emitter: the memory in which a producer tells its builtins what they need to know.
 LANE = 0  # address of the lane; 0 while there is none
 FALLBACK = 1  # the Python function that does the rest; 0 where telemetry is off
-NONE = 2  # the object None
-FLOAT = 3  # the type float
-KEYWORDS = 4  # the names of the arguments in their order, the time at last; interned
+NONE, FLOAT, INT = 2, 3, 4  # objects that arguments are compared with, and their type
+KEYWORDS = 5  # the names of the arguments in their order, the time at last; interned
 
 _SLOT_WORDS = (1 << SLOT_SHIFT) // 8
 _CALL_MAX = 64  # arguments that are handed on to the Python function
@@ -47,6 +46,8 @@ class Plan(NamedTuple):
     bytes_offset: in a bytes object, of its bytes
     header:       the first word of a record without text, less its mask
     arguments:    at most 16, in their order; the time comes behind them, by its name only
+
+    It is compiled for the Python that runs: Numba's cache is, too.
     """
 
     words_offset: int
@@ -134,7 +135,7 @@ def compile_record(plan: Plan) -> Any:
             return _again(emitter, neuron, arguments, count, keywords)
         slot = _slot_on_stack()
         none = load(emitter + 8 * NONE)
-        mask = convert(given, slot, none, load(emitter + 8 * FLOAT), spelled)
+        mask = convert(given, slot, emitter + 8 * NONE, spelled)
         time_ns = load(given + 8 * count_max)
         if time_ns == 0 or time_ns == none:
             time_ns = now_ns()

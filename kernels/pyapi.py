@@ -17,7 +17,7 @@ _VOID = ir.VoidType()
 _TYPES: dict[Any, Any] = {types.int64: I64, types.float64: _F64, types.void: _VOID}
 
 # In a 64-bit CPython that has a GIL an object is a count of references, its type, then its own.
-TYPE, FLOAT_VALUE, TUPLE_SIZE, TUPLE_ITEMS = 8, 16, 16, 24
+TYPE, FLOAT_VALUE, INT_SIZE, TUPLE_SIZE, TUPLE_ITEMS = 8, 16, 16, 16, 24
 
 
 def call(builder: Any, name: str, result: Any, *arguments: Any) -> Any:

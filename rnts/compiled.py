@@ -9,98 +9,22 @@ import ctypes
 import struct
 import sys
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rnts import layout
+from rnts.builtins import BYTES_OFFSET, PROOFS, CompiledNeuron, expected, prepared
 from rnts.emitter import record_values
 from rnts.kernels import builtin
-from rnts.kernels.arguments import Argument
 from rnts.misuse import RECORD_ARGUMENTS, plain_time, plain_values
-from rnts.model import FIELD, SLOT_BYTES, SLOTS_MAX, Kind
+from rnts.model import SLOT_BYTES, SLOTS_MAX
 from rnts.neuron import Neuron
 from rnts.segment import Segment
 from rnts.text import join_strings
 
-_METH_FASTCALL, _METH_KEYWORDS = 0x80, 0x02
 _WORDS = struct.Struct("=QQ")  # of a neuron: its id, the address of its emitter
-_HEADER = int(Kind.SAMPLE) | 1 << 8
-_BYTES_OFFSET = bytes.__basicsize__ - 1
-_ARGUMENTS = tuple(
-    Argument(int(FIELD[name].storage), FIELD[name].word, FIELD[name].shift, FIELD[name].bit)
-    for name in RECORD_ARGUMENTS
-)
 _NAMES = [sys.intern(name) for name in (*RECORD_ARGUMENTS, "timestamp_ns")]
-BUILTINS = 3
-_kept: list[Any] = []  # what C code points to, for the life of the process
-
-
-class CompiledNeuron(Neuron):
-    """A neuron whose `record` is a builtin, which `prepare` puts here."""
-
-    __slots__ = ()
-
-
-class _Method(ctypes.Structure):
-    """A PyMethodDef."""
-
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("function", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
-    )
-
-
-def _method(name: str, compiled: Any, flags: int, doc: str) -> int:
-    """Address of a PyMethodDef for compiled code; both are there to stay."""
-    made = _Method(name.encode(), compiled.address, flags, doc.encode())
-    _kept.append((made, compiled))
-    return ctypes.addressof(made)
-
-
-def _function(name: str, compiled: Any) -> Any:
-    """A builtin function."""
-    make = ctypes.pythonapi.PyCFunction_NewEx
-    make.restype = ctypes.py_object
-    make.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
-    return make(_method(name, compiled, _METH_FASTCALL, ""), None, None)
-
-
-def prepare() -> Iterator[tuple[str, bool]]:
-    """Compile or load the builtins, once; yields (name, whether its code was there already)."""
-    if CompiledEmitter._append is not None:
-        return
-    plan = builtin.Plan(_words_offset(), _BYTES_OFFSET, _HEADER, _ARGUMENTS)
-    record = builtin.compile_record(plan)
-    yield "record", record.cache_hits > 0
-    refuse = builtin.compile_refuse()
-    yield "refuse", refuse.cache_hits > 0
-    append = builtin.compile_append()
-    yield "append", append.cache_hits > 0
-    CompiledNeuron.record = _method_of_neurons(record)
-    CompiledEmitter._refuse = _function("refuse", refuse)
-    CompiledEmitter._append = _function("append", append)
-
-
-def _method_of_neurons(compiled: Any) -> Any:
-    """The builtin `record` as a method of neurons, which checks that it is called with one."""
-    make = ctypes.pythonapi.PyDescr_NewMethod
-    make.restype = ctypes.py_object
-    make.argtypes = [ctypes.py_object, ctypes.c_void_p]
-    flags = _METH_FASTCALL | _METH_KEYWORDS
-    doc = Neuron.record.__doc__ or ""
-    return make(Neuron, _method("record", compiled, flags, doc))
-
-
-def _words_offset() -> int:
-    """Where in a neuron the address of its words lies: found in one, not taken from a header."""
-    probe, words = CompiledNeuron.__new__(CompiledNeuron), bytes(_WORDS.size)
-    probe._words = words
-    for offset in range(object.__basicsize__, CompiledNeuron.__basicsize__, 8):
-        if ctypes.c_uint64.from_address(id(probe) + offset).value == id(words):
-            return offset
-    raise RuntimeError("neurons of this Python keep no addresses")
+_kept: list[Any] = []  # what compiled code points to, for the life of the process
 
 
 class _AllThreads:
@@ -120,24 +44,41 @@ class CompiledEmitter:
     """
 
     is_compiled = True
-    _append: Any = None
-    _refuse: Any = None
 
     def __init__(self, attach: Callable[[], object]) -> None:
-        for _ in prepare():
-            pass
+        self.record = prepared("record")
+        self._refuse, self._append = prepared("refuse"), prepared("append")
         self.local = _AllThreads(self)
         self._attach = attach
-        self.record = CompiledNeuron.__dict__["record"]  # for neurons of any class
         self._words = array("Q", bytes(8 * (builtin.KEYWORDS + len(_NAMES))))
         self._address = self._words.buffer_info()[0]
         self._words[builtin.FALLBACK] = id(_record_again)
         self._words[builtin.NONE] = id(None)
-        self._words[builtin.FLOAT] = id(float)
+        self._words[builtin.FLOAT], self._words[builtin.INT] = id(float), id(int)
         for i, name in enumerate(_NAMES):
             self._words[builtin.KEYWORDS + i] = id(name)
         self._segment: Segment | None = None
         _kept.append(self._words)  # neurons know its address and may outlive us
+        self._prove()
+
+    def _prove(self) -> None:
+        """Have the builtin write records into memory of ours, and look at them.
+
+        Raises RuntimeError where they are not what they should be: in a Python whose objects look
+        different, a program gets the emitter in Python and not wrong numbers.
+        """
+        lane = array("Q", bytes(layout.LANE_BYTES + len(PROOFS) * SLOT_BYTES))
+        lane[layout.LANE_DATA_DELTA // 8] = layout.LANE_BYTES
+        lane[layout.LANE_SLOT_MASK // 8] = len(PROOFS) - 1
+        neuron = CompiledNeuron.__new__(CompiledNeuron)
+        neuron.id = 1 << 63 | 5
+        self.adopt(neuron)
+        self._words[builtin.LANE] = lane.buffer_info()[0]
+        for values in PROOFS:
+            self.record(neuron, *values, timestamp_ns=7)
+        self._words[builtin.LANE] = 0
+        if lane.tobytes()[layout.LANE_BYTES :] != expected(neuron.id, 7):
+            raise RuntimeError("the builtin does not write what it should in this Python")
 
     def open(self, segment: Segment, lane: int) -> None:
         """Write to a lane from now on."""
@@ -176,7 +117,7 @@ class CompiledEmitter:
             padded = (
                 made + bytes(SLOT_BYTES - len(made)) + text.ljust((slots - 1) * SLOT_BYTES, b"\0")
             )
-            return self._take(slots, 1, id(padded) + _BYTES_OFFSET) == 1
+            return self._take(slots, 1, id(padded) + BYTES_OFFSET) == 1
         except Exception:  # noqa: BLE001 - also what an argument's own __index__ raises
             return self.refuse("invalid")
 

@@ -27,7 +27,7 @@ def import_kernels() -> int:
     for module in pkgutil.iter_modules(rnts.kernels.__path__):
         import_module(f"rnts.kernels.{module.name}")
     import_module("rnts.demo_steps")  # kernels that report by the SDK stand above `rnts.kernels`
-    return _jit.entry_point_count() + import_module("rnts.compiled").BUILTINS
+    return _jit.entry_point_count() + import_module("rnts.builtins").BUILTINS
 
 
 def compile_kernels() -> Iterator[Step]:
@@ -36,7 +36,7 @@ def compile_kernels() -> Iterator[Step]:
 
     for name, from_cache in _jit.compile_all():
         yield Step(name.removeprefix("rnts.kernels."), from_cache)
-    for name, from_cache in import_module("rnts.compiled").prepare():
+    for name, from_cache in import_module("rnts.builtins").prepare():
         yield Step(f"builtin.{name}", from_cache)
     if _jit.CACHE_FOLDER is not None:
         _jit.export_all()

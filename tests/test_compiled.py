@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnts
-from rnts import choice, compiled, layout
+from rnts import builtins, choice, compiled, layout
 from rnts.model import FIELD, METRIC_NAMES, SLOT_BYTES, Storage
 from rnts.neuron import Neuron, SilentNeuron
 from rnts.producer import Producer
@@ -71,7 +71,7 @@ def test_both_emitters_write_the_same_bytes(calls: list[Any]) -> None:
                 for neuron in (quick, plain):
                     assert neuron.record(*values[:split], **rest, timestamp_ns=i + 1) is True
             assert type(plain) is Neuron
-            assert type(quick) is compiled.CompiledNeuron
+            assert type(quick) is builtins.CompiledNeuron
             assert first_slots(fast, len(calls)) == first_slots(slow, len(calls))
             assert read_lane(fast) == read_lane(slow)
 
@@ -182,7 +182,7 @@ def test_neurons_from_before_are_adopted(runtime_folder: Path, monkeypatch: Any)
         assert segment.words[layout.HEADER_EMITTER // 8] == layout.EMITTER_COMPILED
         assert type(before) is Neuron
         assert before.record(queue_depth=2, timestamp_ns=5)
-        assert type(before) is compiled.CompiledNeuron
+        assert type(before) is builtins.CompiledNeuron
         assert before.record(queue_depth=3)
         depths = [seen.values["queue_depth"] for seen in Taker(runtime_folder).take()]
     assert depths == [1, 2, 3]
@@ -248,11 +248,11 @@ def test_a_neuron_without_words_is_misuse() -> None:
     """An object that no producer made is a TypeError, and not a crash."""
     with producing() as (producer, _):
         producer.attach()
-        orphan = compiled.CompiledNeuron.__new__(compiled.CompiledNeuron)
+        orphan = builtins.CompiledNeuron.__new__(builtins.CompiledNeuron)
         with pytest.raises(TypeError):
             orphan.record(1)
         with pytest.raises(TypeError):
-            compiled.CompiledNeuron.record(object(), 1)  # type: ignore[arg-type]
+            builtins.CompiledNeuron.record(object(), 1)  # type: ignore[arg-type]
 
 
 FORK = """
@@ -346,3 +346,26 @@ def test_numba_is_not_loaded_unasked(has_numba: bool, runtime_folder: Path) -> N
     result = run_python(code, str(has_numba), RNTS_JIT="")
     said = ["compiled", "True"] if has_numba else ["python", "False"]
     assert result.stdout.split() == said, result.stderr
+
+
+def test_a_builtin_that_writes_wrong_numbers_does_not_serve(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is tried before it serves; where a Python keeps its objects otherwise, Python writes."""
+    good = builtins.expected(7, 8)
+    for position in range(0, len(good), 8):
+        assert good[position : position + 8] != b"\xaa" * 8
+    monkeypatch.setattr(compiled, "expected", lambda *about: good[:-128] + b"\xaa" * 128)
+    with producing() as (producer, _):
+        assert producer.attach() == "python"
+        assert producer.neuron("n").record(queue_depth=1) is True
+    assert "does not write what it should" in caplog.text
+
+
+def test_the_proof_tries_all_forms() -> None:
+    """Every argument is given, left out, and given an int of no, one, two and three digits."""
+    for values in zip(*builtins.PROOFS, strict=True):
+        assert None in values
+        assert len({value for value in values if value is not None}) > 2
+    wide = [v for v in builtins.PROOFS[0] + builtins.PROOFS[4] if isinstance(v, int)]
+    assert any(v >= 1 << 60 for v in wide)
