@@ -111,8 +111,7 @@ def _proof(row: int) -> tuple[int | float | None, ...]:
             values.append(_REAL[turn])
         else:
             values.append(_WHOLE[turn] & (1 << storage.bits) - 1)
-    gaps = range(row, len(values), 5) if row % 2 else ()
-    return tuple(None if i in gaps else value for i, value in enumerate(values))
+    return tuple(None if i % len(_WHOLE) == row else value for i, value in enumerate(values))
 
 
 _WHOLE = (0, 1, (1 << 30) - 1, 1 << 30, (1 << 60) - 1, 1 << 60, 1 << 63, (1 << 64) - 1)

@@ -42,7 +42,7 @@ OWNERS = {
     "typer": ("commands/*", "rnts/__main__.py"),
     "rich": ("commands/*",),
 }
-KERNELS_MAY_IMPORT = {"math", "typing"}  # of the standard library
+KERNELS_MAY_IMPORT = {"math", "sys", "typing"}  # of the standard library
 
 
 class Rule(NamedTuple):
