@@ -21,6 +21,7 @@ from rnts.commands._history import History
 # Fewer neurons than these come and go on every machine.
 _FALL_MIN, _FALL_SHARE = 10, 0.08
 _LEFT_OUT = ("values_refused", "names_refused", "link_records_refused", "health_reasons_skipped")
+_CLOCK_RECENT_NS = 300_000_000_000  # what is shown of clocks is not older
 _NAMED_MAX = 3  # neurons that a finding names; the table has the rest
 
 
@@ -110,6 +111,7 @@ def _of_processes(document: Document) -> list[Finding]:
             who = f"agent {text(agent, 'pid')} on {text(agent, 'host')}"
             since = f" for {duration(number(agent, 'silent_ns'))}"
             found.append(Finding(Level.WARNING, f"{who} is silent{since}"))
+        found += _of_clock(agent, number(document, "time_ns"))
     if part(document, "aggregator") and not rows(document, "agents"):
         found.append(Finding(Level.WARNING, "no agent is connected"))
     if part(document, "window").get("complete") is False:
@@ -124,6 +126,25 @@ def _of_processes(document: Document) -> list[Finding]:
     limits = part(document, "limits")
     if refused := _counts({key: limits[key] for key in _LEFT_OUT if key in limits}):
         found.append(Finding(Level.WARNING, f"left out: {refused}; see docs/snapshot.md"))
+    return found
+
+
+def _of_clock(agent: Document, now_ns: float | None) -> list[Finding]:
+    """What befell the clock of an agent's machine a short while ago."""
+    found = []
+    for what in ("clock_step", "suspend"):
+        size_ns = number(agent, f"{what}_ns_last")
+        seen_ns = number(agent, f"{what}_seen_ns")
+        if not size_ns or not seen_ns or now_ns is None or now_ns - seen_ns > _CLOCK_RECENT_NS:
+            continue
+        host, size = text(agent, "host"), duration(abs(size_ns))
+        if what == "suspend":
+            words = f"{host} was asleep for {size}: nothing was measured meanwhile"
+        elif size_ns < 0:
+            words = f"the clock of {host} was set back by {size}: until then records are late"
+        else:
+            words = f"the clock of {host} was set ahead by {size}: windows between are empty"
+        found.append(Finding(Level.WARNING, words))
     return found
 
 

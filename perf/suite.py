@@ -52,6 +52,12 @@ def _by_mix(ours: Iterable[str], theirs: str, units: Iterable[str] = ("ns",)) ->
 
 _FROM_PYTHON = ("snapshot_python", "three_metrics_python", "one_metric_python", "activation")
 _FROM_NJIT = ("njit", "njit_no_clock", "three_metrics_njit", "three_metrics_njit_no_clock")
+_CLOCK_ERRORS = tuple(
+    f"tsc_{way}_every_{every_ms}_ms_error_ns_{rank}"
+    for every_ms in (250, 1000)
+    for way in ("interpolated", "extrapolated")
+    for rank in ("p50", "p99", "max")
+)
 
 BENCHMARKS = (
     _benchmark(
@@ -62,6 +68,10 @@ BENCHMARKS = (
     _benchmark(
         "record_njit", "capture:record_njit", "record from compiled code; to the clock",
         {f"{name}_ns": "clock_njit_ns" for name in _FROM_NJIT},
+    ),
+    _benchmark(
+        "clock", "clocks:clock", "the clock, and a calibrated counter in its place",
+        {"clock_gettime_njit_ns": "tsc_njit_ns"}, *_CLOCK_ERRORS,
     ),
     _benchmark(
         "drain", "capture:drain", "lanes to the agent; to a copy of memory",

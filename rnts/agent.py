@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnts.clock_watch import ClockWatch, read_clocks
 from rnts.collector import Collector
 from rnts.delivery import parse_message
 from rnts.frame import SLOTS_PER_FRAME_MAX, FrameEncoder
@@ -65,7 +66,10 @@ class Agent:
         self._options = options
         self._host_report = host_report
         folder = options.segments_folder
-        self._collector = Collector(segment_folders if folder is None else lambda: [folder])
+        self._handover = Handover()
+        self._collector = Collector(
+            segment_folders if folder is None else lambda: [folder], self._handover.keep_file
+        )
         self._names = NameFeed(self._collector)
         self._encoder = FrameEncoder(self.agent_id, self.incarnation, options.compression)
         self._sender = Sender(
@@ -77,8 +81,8 @@ class Agent:
         self._filled = 0
         self._oldest_ns = 0  # steady time since which the batch has held something
         self._watermark_ns = self._looked_ns = 0
-        self._handover = Handover()
         self._rhythm = Rhythm(options.window_ns)
+        self._clocks = ClockWatch()
 
     def run(self, stop: Stop, before_end: Callable[[], None]) -> None:
         """Work until `stop` is set, call `before_end`, then deliver what is there: 2 s at most."""
@@ -203,6 +207,7 @@ class Agent:
             "retained_bytes": self._sender.retained_bytes,
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
             "memory_bytes": usage.ru_maxrss * 1024,
+            **self._clocks.look(read_clocks()),
             "host_source": self._host_report(),
         }
 

@@ -23,11 +23,12 @@ from rnts.model import TEXT_BYTES_MAX
 from rnts.process import Stop
 from rnts.receiver import Receiver, Session, Verdict
 from rnts.snapshot import neuron_snapshot, snapshot
+from rnts.watermarks import Watermarks
 from rnts.windows import Windows
 
 _TICK_MS = 50  # windows are looked after this often while nothing arrives
 _DAMAGED_TRIES = 3  # a frame that arrives damaged as often is given up
-_SILENCE_NS_MIN, _AGENT_GONE_NS = 1_500_000_000, 60_000_000_000  # not waited for; dropped
+_AGENT_GONE_NS = 60_000_000_000  # an agent that was silent for longer is forgotten
 
 log = logging.getLogger("rnts.aggregator")
 
@@ -36,7 +37,6 @@ log = logging.getLogger("rnts.aggregator")
 class _Agent:
     """What the aggregator knows of an agent beyond its session."""
 
-    watermark_ns: int = 0
     meta: dict[str, Any] = field(default_factory=dict)
     damaged: int = 0  # times that the next frame came damaged
 
@@ -50,14 +50,15 @@ class Aggregator:
         self.windows = windows
         self.refused: Counter[str] = Counter()  # messages that were none, by reason
         self.frames = self.frame_bytes = 0  # folded; the bytes are those that travelled
-        self._grace_ns, self._silence_ns = grace_ns, max(grace_ns, _SILENCE_NS_MIN)
         self._link = AggregatorLink(endpoint)
         self._decoder = FrameDecoder()
         self._receiver = Receiver(self.started_ns)
+        self._attention = Attention(time.monotonic_ns)
+        times = grace_ns, self.started_ns, self._attention.look()
+        self._watermarks = Watermarks(self._receiver.sessions, windows.window_ns, *times)
         self._agents: dict[int, _Agent] = {}
         self._counts = {"aggregated": 0, "late": 0, "future": 0}
         self._to_acknowledge: set[int] = set()
-        self._attention = Attention(time.monotonic_ns)
 
     def run(self, stop: Stop) -> None:
         """Work until `stop` is set."""
@@ -80,6 +81,7 @@ class Aggregator:
 
     def _acknowledge(self) -> None:
         """Tell all agents what is folded; before any commit, which covers no more than that."""
+        self._to_acknowledge.update(self._watermarks.waiting())  # so that they stay patient
         for agent_id in self._to_acknowledge:
             self._send(self._receiver.sessions[agent_id], self._receiver.acknowledge(agent_id))
         self._to_acknowledge.clear()
@@ -105,13 +107,15 @@ class Aggregator:
         if is_new:
             agent = self._agents.setdefault(message.speaker, _Agent())
             agent.damaged = 0
+            self._watermarks.meet(message.speaker, message.incarnation)
             self.accounts.begin_session((message.speaker, message.incarnation), frame.sources)
             self._note_meta(agent, frame)
         if answer is not None:
             self._link.send(peer, [answer.pack()])
 
     def _on_entry(self, peer: bytes, message: Message, payload: bytes) -> None:
-        verdict, answer = self._receiver.on_entry(message, peer, self._attention.look())
+        now_ns, steady_ns = time.time_ns(), self._attention.look()
+        verdict, answer = self._receiver.on_entry(message, peer, steady_ns)
         if answer is not None:
             self._link.send(peer, [answer.pack()])
         if verdict is Verdict.DUPLICATE:
@@ -119,7 +123,7 @@ class Aggregator:
         if verdict is not Verdict.FOLD:
             return
         agent = self._agents[message.speaker]
-        frame = self._open(payload, message)
+        frame, boundary = self._open(payload, message), self.windows.boundary
         if frame is None:
             agent.damaged += 1
             if agent.damaged < _DAMAGED_TRIES:
@@ -127,6 +131,8 @@ class Aggregator:
                 return
             self.accounts.skip_frame((message.speaker, message.incarnation))
             window = -1
+        elif self._watermarks.put_off(message.speaker, frame, boundary, now_ns, steady_ns):
+            return
         else:
             window = self._fold(agent, message, frame)
             self.frames += 1
@@ -134,7 +140,7 @@ class Aggregator:
         agent.damaged = 0
         self._receiver.folded(message, window)
         self._to_acknowledge.add(message.speaker)
-        if agent.watermark_ns // self.windows.window_ns > self.windows.boundary:
+        if self._watermarks.of[message.speaker] // self.windows.window_ns > self.windows.boundary:
             # Not once for all that has arrived: a backlog would push windows out, half told.
             self._acknowledge()
             self._close_windows(time.time_ns())
@@ -155,10 +161,9 @@ class Aggregator:
         """Enter a frame into the books and the windows; the latest window that it touches."""
         self.accounts.enter((message.speaker, message.incarnation), frame.sources)
         folded = self.windows.fold(frame.records, time.time_ns())
-        self._counts["aggregated"] += folded.aggregated
-        self._counts["late"] += folded.late
-        self._counts["future"] += folded.future
-        agent.watermark_ns = max(agent.watermark_ns, frame.watermark_ns)
+        for fate in self._counts:
+            self._counts[fate] += getattr(folded, fate)
+        self._watermarks.advance(message.speaker, frame.watermark_ns)
         self._note_meta(agent, frame)
         return folded.window_last
 
@@ -175,22 +180,17 @@ class Aggregator:
         """Close what the watermarks have passed, and commit the frames that lie in it."""
         if not self._receiver.sessions:
             return  # what an agent has kept for the aggregator that comes must not be late
-        awake_ns = self._attention.look()
-        expected = {i: s for i, s in self._receiver.sessions.items() if not s.has_ended}
-        silent = {i for i, s in expected.items() if awake_ns - s.seen_ns > self._silence_ns}
-        present = [self._agents[i].watermark_ns for i in expected if i not in silent]
-        watermark_ns = min(present, default=now_ns - self._grace_ns)
-        watermark_ns = min(watermark_ns, now_ns)  # a clock that is ahead must not rush the rest
-        # A window that was open before this aggregator was there may lack what came before.
-        window_ns = self.windows.window_ns
-        is_whole = (watermark_ns // window_ns - 1) * window_ns >= self.started_ns
-        boundary = self.windows.advance(watermark_ns, bool(present) and not silent and is_whole)
-        for agent_id, session in list(self._receiver.sessions.items()):
+        sessions, steady_ns = self._receiver.sessions, self._attention.look()
+        boundary = self.windows.advance(*self._watermarks.closing(now_ns, steady_ns))
+        for agent_id in self._watermarks.due(boundary, steady_ns):
+            self._send(sessions[agent_id], self._receiver.resend(agent_id))
+        for agent_id, session in list(sessions.items()):
             answer = self._receiver.commit(agent_id, boundary)
             if answer is not None:
                 self._send(session, answer)
-            if awake_ns - session.seen_ns > _AGENT_GONE_NS:
+            if steady_ns - session.seen_ns > _AGENT_GONE_NS:
                 self._receiver.forget(agent_id)
+                self._watermarks.forget(agent_id)
                 del self._agents[agent_id]
 
     def _send(self, session: Session, message: Message) -> None:
@@ -243,8 +243,8 @@ class Aggregator:
         documents = []
         for agent_id, session in self._receiver.sessions.items():
             agent, silent_ns = self._agents[agent_id], now_ns - session.seen_ns
-            is_silent, has_ended = silent_ns > self._silence_ns, session.has_ended
-            state = "ended" if has_ended else "silent" if is_silent else "connected"
+            is_silent = silent_ns > self._watermarks.silence_ns
+            state = "ended" if session.has_ended else "silent" if is_silent else "connected"
             about = {"agent_id": str(agent_id), "state": state, "silent_ns": silent_ns}
-            documents.append({**agent.meta, **about, "watermark_ns": agent.watermark_ns})
+            documents.append({**agent.meta, **about, "watermark_ns": self._watermarks.of[agent_id]})
         return documents

@@ -4,7 +4,6 @@ import fcntl
 import hashlib
 import mmap
 import os
-import select
 import time
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from rnts import layout
 from rnts.errors import SegmentError
 from rnts.kernels import lane as kernel
 from rnts.model import SLOT_BYTES
-from rnts.runtime import boot_id, process_start_time
+from rnts.runtime import boot_id, has_ended, watch_process
 from rnts.segment import parse_names
 
 _LANES_LIMIT = 4096
@@ -49,7 +48,7 @@ class AttachedSegment:
         try:
             self._lock()
             self._map()
-            self.death_descriptor = self._watch_owner()
+            self.death_descriptor = watch_process(self.process, self.start_time)
         except BaseException as error:
             self._release()
             if isinstance(error, OSError | ValueError):  # no memory, no descriptors left, …
@@ -99,30 +98,10 @@ class AttachedSegment:
         self.words: NDArray[np.int64] = np.frombuffer(buffer, np.int64)
         self.address = int(self.words.ctypes.data)
 
-    def _watch_owner(self) -> int:
-        """A pidfd that becomes readable at the owner's death; -1 if it is dead already.
-
-        The start time is compared after the pidfd is open, so a reused pid cannot pass. Where the
-        kernel does not tell it, the owner counts as alive: its segment must not be reclaimed.
-        """
-        try:
-            descriptor = os.pidfd_open(self.process)
-        except ProcessLookupError:
-            return -1
-        started = process_start_time(self.process)
-        if started and self.start_time and started != self.start_time:
-            os.close(descriptor)
-            return -1
-        return descriptor
-
     @property
     def is_owner_dead(self) -> bool:
         """Whether the process is gone, and with it all its threads."""
-        if self.death_descriptor < 0:
-            return True
-        poll = select.poll()  # select() ends at descriptor 1023
-        poll.register(self.death_descriptor, select.POLLIN)
-        return bool(poll.poll(0))
+        return has_ended(self.death_descriptor)
 
     def new_lanes(self) -> NDArray[np.int64]:
         """Rows, int64[n, LANE_COLUMNS], of lanes that came into use since the last call."""
@@ -170,11 +149,14 @@ class AttachedSegment:
         """Tell the owner that an agent is there."""
         self.words[layout.HEADER_AGENT_SEEN_NS // 8] = time.time_ns()
 
-    def detach(self, unlink: bool) -> None:
-        """Let go of the segment, and with `unlink` of its file too; OSError if it has to stay."""
+    def free_slots(self) -> None:
+        """Give back the memory of the lanes of a dead owner; their counters stay readable."""
+        os.ftruncate(self._descriptor, layout.data_offset(self.lanes))
+        os.ftruncate(self._descriptor, self.mapped_bytes)
+
+    def detach(self) -> None:
+        """Let go of the segment; its file stays."""
         if self.death_descriptor >= 0:
             os.close(self.death_descriptor)
         del self.words
         self._release()
-        if unlink:
-            self.path.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 import logging
 import select
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,11 +17,10 @@ from rnts.kernels import lane as kernel
 from rnts.kernels import reports
 from rnts.lane_rows import baseline_rows, last_rows, never_reported
 from rnts.model import FIELDS, KIND_MASK, Kind, Storage
-from rnts.segment_files import SegmentFiles
+from rnts.segment_files import SegmentFiles, is_maker_dead, is_unready, remove_file
 
 # A frame tells of each lane twice at most: when it is taken over, and what has moved in it.
 LANES_MAX = SOURCES_PER_FRAME_MAX // 2 - 64
-_YOUNG_S = 1.0  # a file that is no segment yet may become one within this
 _RETRIED = ("locked", "unreadable")  # reasons that may pass, such as too many open files
 _NO_ROWS: NDArray[np.int64] = np.zeros((0, len(SOURCE_COLUMNS)), np.int64)
 
@@ -43,15 +41,20 @@ class Collector:
     """Lanes of all attached segments in one table, so that a pass is one call of a kernel.
 
     Sources, in accounts, are the lanes; a segment whose threads found no lane is one more.
+    `finish` is given the file of each segment that is reclaimed, to remove it in good time; by
+    default that is at once.
     """
 
-    def __init__(self, folders: Callable[[], list[Path]]) -> None:
+    def __init__(
+        self, folders: Callable[[], list[Path]], finish: Callable[[Path], None] | None = None
+    ) -> None:
         self.segments: list[AttachedSegment] = []
         self.unread: dict[AttachedSegment, None] = {}  # whose logs have names nobody has read
         self.refused: Counter[str] = Counter()  # files not attached, names not taken, by reason
         self.lanes = np.zeros((0, kernel.LANE_COLUMNS), np.int64)
         self.baselines: list[NDArray[np.int64]] = []  # rows of new sources, for the agent to take
         self._files = SegmentFiles(folders)
+        self._finish = finish or remove_file
         self._known: dict[Path, str] = {}
         self._owners: list[AttachedSegment] = []  # of each lane
         self._reported = never_reported(self.lanes)
@@ -89,8 +92,12 @@ class Collector:
             segment = AttachedSegment(path)
         except SegmentError as error:
             reason = str(error).partition(":")[0]
-            if reason in ("truncated", "foreign") and _is_young(path):
-                return None
+            if is_unready(path):
+                # Looked at again after the death: it may have become ready before.
+                if not is_maker_dead(path) or not is_unready(path):
+                    return None
+                reason = "unfinished"
+                remove_file(path)
             if path not in self._known:
                 self.refused[reason] += 1
                 log.warning("segment is left out: %s", error)
@@ -159,7 +166,7 @@ class Collector:
         return np.array(rows, np.int64).reshape(len(rows), len(SOURCE_COLUMNS))
 
     def reap(self) -> NDArray[np.int64]:
-        """Reclaim drained segments of dead processes; the last row of each of their sources.
+        """Let go of drained segments of dead processes; the last row of each of their sources.
 
         Call it after a pass that left nothing behind: a process found dead now published all that
         it ever will before that, so what the next pass finds is the end.
@@ -185,9 +192,11 @@ class Collector:
         self.unread.pop(segment, None)
         self._no_lane.pop(segment, None)
         try:
-            segment.detach(unlink=True)
+            segment.free_slots()
         except OSError as error:
-            log.warning("segment of a process that is gone stays behind: %s", error)
+            log.warning("%s: its memory is not given back yet: %s", segment.path, error)
+        segment.detach()
+        self._finish(segment.path)
 
     def mark_seen(self) -> None:
         """Tell all owners that an agent is there."""
@@ -197,14 +206,7 @@ class Collector:
     def close(self) -> None:
         """Let go of all segments; the files stay for the next agent."""
         for segment in self.segments:
-            segment.detach(unlink=False)
+            segment.detach()
         self.segments.clear()
         self._watch = self._watch[:0]
         self._deaths.close()
-
-
-def _is_young(path: Path) -> bool:
-    try:
-        return time.time() - path.stat().st_mtime < _YOUNG_S
-    except OSError:
-        return True

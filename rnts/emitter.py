@@ -4,9 +4,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from rnts.fence import IS_ORDERED
 from rnts.misuse import RECORD_ARGUMENTS, TIME_MAX, plain_time, plain_values
 from rnts.model import FIELD, METRIC_NAMES, SLOT_BYTES, Kind
-from rnts.writer import EMITTERS, ORDERED_STORES, SAMPLE_FORMAT, fields_of
+from rnts.writer import EMITTERS, SAMPLE_FORMAT, fields_of
 
 _RECORD_DOC = """Report what the neuron did; True if the record is on its way to the agent.
 
@@ -84,7 +85,7 @@ _WRITING = [
             "        lane.tail = tail + 1",
             "        lane.busy = False",
         ]
-        if ORDERED_STORES
+        if IS_ORDERED
         else ["        lane.publish(1)"]
     ),
     "        return True",

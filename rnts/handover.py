@@ -1,14 +1,21 @@
 """What an agent tells an aggregator that was not there: where each source stands."""
 
+from collections import deque
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
 from rnts.accounting import COLUMN, SOURCE_BASELINE, SOURCE_COLUMNS, SOURCE_LOST
 from rnts.collector import Collector
 from rnts.frame import SOURCES_PER_FRAME_MAX
+from rnts.segment_files import remove_file
 from rnts.sender import Sender
 
 _KEY, _FLAGS, _IN_FRAME = COLUMN["key"], COLUMN["flags"], COLUMN["in_frame"]
+# Segments of the dead that are kept while no aggregator is there: 37 KB each. With more the oldest
+# goes, and if the agent is killed, too, before there is one, what it held of that goes untold.
+FINISHED_MAX = 1024
 assert (_KEY, _FLAGS, _IN_FRAME) == (0, 1, 2)
 
 
@@ -21,12 +28,22 @@ class Handover:
     def __init__(self) -> None:
         self._rows: dict[int, NDArray[np.int64]] = {}
         self._ended: dict[int, int] = {}  # number of the entry that holds a source's last row
+        self._number = 0  # of the entry that is made
+        self._finished: deque[tuple[int, Path]] = deque()  # files, by the entry of their last rows
+
+    def keep_file(self, path: Path) -> None:
+        """Keep the file of a segment that is finished until its last rows are known to be folded.
+
+        If this agent dies first, the next one finds in it what was lost with this one.
+        """
+        self._finished.append((self._number, path))
 
     def rows_to_report(self, collector: Collector, number: int) -> NDArray[np.int64]:
         """The table of sources of entry `number`, int64[n, len(SOURCE_COLUMNS)].
 
         Baselines of new sources come first, then last rows of ended ones, then what has moved.
         """
+        self._number = number
         last_rows = collector.reap()
         moved = collector.source_rows()
         if not collector.baselines and not len(last_rows):
@@ -40,7 +57,11 @@ class Handover:
         return rows
 
     def take_commits(self, sender: Sender) -> None:
-        """Credit what the aggregator has committed since the last call."""
+        """Credit what the aggregator has committed since the last call; remove finished files."""
+        while self._finished and (
+            self._finished[0][0] < sender.received or len(self._finished) > FINISHED_MAX
+        ):
+            remove_file(self._finished.popleft()[1])
         while sender.committed_counts:
             for key, count in sender.committed_counts.popleft().items():
                 if key in self._rows:

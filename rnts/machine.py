@@ -81,7 +81,9 @@ def clock(sys_folder: Path = Path("/sys")) -> Finding:
     if not source:
         return Finding("clock", "ok", "the kernel does not say which clock it uses")
     fix = "boot with clocksource=tsc if the processor's counter is sound"
-    return Finding("clock", "warn", f"{source}: a timestamp costs a system call", fix)
+    return Finding(
+        "clock", "warn", f"{source}: a timestamp costs a system call, a microsecond or more", fix
+    )
 
 
 def processors(sys_folder: Path = Path("/sys"), proc: Path = Path("/proc")) -> Finding:

@@ -1,6 +1,7 @@
 """Where the processes of one user meet: the runtime folder, its sockets and its segments."""
 
 import os
+import select
 import stat
 from pathlib import Path
 
@@ -80,6 +81,32 @@ def process_start_time(pid: int) -> int | None:
             return int(file.read().rpartition(b")")[2].split()[19])
     except (OSError, IndexError, ValueError):
         return None
+
+
+def watch_process(pid: int, start_time: int) -> int:
+    """A pidfd that becomes readable at the death of a process; -1 if it is dead already.
+
+    The start time is compared after the pidfd is open, so a reused pid cannot pass. Where the
+    kernel does not tell it, the process counts as alive. Raises OSError if there is none to be had.
+    """
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return -1
+    started = process_start_time(pid)
+    if started and start_time and started != start_time:
+        os.close(descriptor)
+        return -1
+    return descriptor
+
+
+def has_ended(watch: int) -> bool:
+    """Whether the process of a pidfd, or of -1, is gone, and with it all its threads."""
+    if watch < 0:
+        return True
+    poll = select.poll()  # select() ends at descriptor 1023
+    poll.register(watch, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def boot_id() -> int:

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from rnts import layout
+from rnts.fence import Fence
 from rnts.model import SLOT_BYTES
 from rnts.runtime import SEGMENT_SUFFIX, boot_id, process_start_time
 
@@ -24,6 +25,7 @@ class Segment:
     """
 
     def __init__(self, folder: Path, lanes: int, lane_slots: int) -> None:
+        self._fence = Fence()
         pid = os.getpid()
         start_time = process_start_time(pid) or 0
         self.lanes, self.lane_slots = lanes, lane_slots
@@ -46,9 +48,10 @@ class Segment:
             (layout.HEADER_BOOT_ID, boot_id()),
             (layout.HEADER_LANES, lanes),
             (layout.HEADER_LANE_SLOTS, lane_slots),
-            (layout.HEADER_MAGIC, layout.MAGIC),  # last: a file without it is not ready
         ):
             self.words[offset // 8] = value
+        self._fence.order_stores()
+        self.words[layout.HEADER_MAGIC // 8] = layout.MAGIC  # a file without it is not ready
 
     def claim_lane(self, thread: int) -> int | None:
         """Make the next lane ready for its first owner; None when all are in use."""
@@ -56,6 +59,7 @@ class Segment:
         if lane >= self.lanes:
             return None
         self._open_lane(lane, thread)
+        self._fence.order_stores()
         self.words[layout.HEADER_LANES_USED // 8] = lane + 1
         return lane
 

@@ -1,15 +1,21 @@
 """Finds the files of segments, reading a folder only when something in it has changed."""
 
+import logging
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rnts.runtime import SEGMENT_SUFFIX
+from rnts.runtime import SEGMENT_SUFFIX, has_ended, watch_process
+
+_NAME = re.compile(rf"(\d+)-(\d+)-\d+{re.escape(SEGMENT_SUFFIX)}")  # as Segment makes them
 
 # The time of a folder moves in ticks of its file system: a file made in the tick in which the
 # folder was read would not show in it. tmpfs has 4 ms, others a second.
 _TICK_NS = 2_000_000_000
+
+log = logging.getLogger("rnts.collector")
 
 
 class SegmentFiles:
@@ -48,3 +54,41 @@ def _segment_files(folder: Path) -> list[Path]:
             return [Path(e.path) for e in entries if e.name.endswith(SEGMENT_SUFFIX)]
     except OSError:
         return []
+
+
+def is_unready(path: Path) -> bool:
+    """Whether a file bears the name of a segment and is none yet: its magic number comes last."""
+    if _NAME.fullmatch(path.name) is None:
+        return False
+    try:
+        # Neither through a link nor waiting for whoever may write to a pipe.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return not any(os.read(descriptor, 8))
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return False
+
+
+def is_maker_dead(path: Path) -> bool:
+    """Whether the process in the name of a segment's file is gone; of any other file, False."""
+    name = _NAME.fullmatch(path.name)
+    if name is None:
+        return False
+    try:
+        watch = watch_process(int(name[1]), int(name[2]))
+    except (OSError, OverflowError):
+        return False
+    ended = has_ended(watch)
+    if watch >= 0:
+        os.close(watch)
+    return ended
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file that nobody needs any more; where that fails it stays, and the log says so."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("segment of a process that is gone stays behind: %s", error)

@@ -74,6 +74,11 @@ class Sender:
         """Whether this endpoint has been silent for all its tries; the driver takes the next."""
         return not self.is_ready and self._tries > self._limits.retry_count
 
+    @property
+    def received(self) -> int:
+        """The number before which all entries are folded by the receiver."""
+        return self._received
+
     def backlog(self) -> tuple[int, int]:
         """Frames and records that were offered and are not known to be folded."""
         unfolded = [e for e in (*self._sent, *self._waiting) if e.last >= self._received]

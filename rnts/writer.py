@@ -6,15 +6,14 @@ interrupts (KeyboardInterrupt included), `attempts` stays the sum of what was pu
 of what ends a record one store decides, and `settle` can do the rest at any time, and again.
 """
 
-import os
 import struct
 import sys
-import threading
 from collections.abc import Iterable
 from types import FrameType
 from typing import Any
 
 from rnts import layout
+from rnts.fence import IS_ORDERED, Fence
 from rnts.model import FIELDS, SLOT_BYTES, SLOTS_MAX, Field, Kind, Storage
 from rnts.segment import Segment
 from rnts.text import join_strings
@@ -27,11 +26,6 @@ _CODES = {
     Storage.U8: "B",
 }
 _HEADER = "BBHIQQ"
-# x86-64 keeps stores in order. Elsewhere letting go of a held lock and taking it again is the one
-# release barrier that plain Python has.
-ORDERED_STORES = os.uname().machine in ("x86_64", "AMD64")
-_barrier = threading.Lock()
-_barrier.acquire()
 
 
 def fields_of(kind: Kind) -> list[Field]:
@@ -61,6 +55,7 @@ class LaneWriter:
         self.slots = layout.slots_offset(lane, segment.lanes, segment.lane_slots)
         self.capacity = segment.lane_slots
         self.slot_mask = segment.lane_slots - 1
+        self._fence = Fence()
         self._control = control
         self.tail_index = (control + layout.LANE_TAIL) // 8
         self.head_index = (control + layout.LANE_HEAD) // 8
@@ -87,9 +82,8 @@ class LaneWriter:
 
     def publish(self, slots: int, count: int = 1) -> None:
         """Make the record (or `count` of them) visible, by one store."""
-        if not ORDERED_STORES:
-            _barrier.release()
-            _barrier.acquire()
+        if not IS_ORDERED:
+            self._fence.order_stores()
         self.words[self.tail_index] = self.tail + slots
         self.completed += count
         self.tail += slots

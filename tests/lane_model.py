@@ -11,7 +11,7 @@ The ghost `published` says which record each position holds; what the consumer r
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 ATTEMPTS, DROPS, TAIL, HEAD, NOTES, SLOTS = 0, 1, 2, 3, 4, 8
 Store = tuple[int, int, bool]  # word, value, whether it is a release
@@ -19,6 +19,19 @@ Store = tuple[int, int, bool]  # word, value, whether it is a release
 
 class Violation(AssertionError):
     """The lane broke one of its promises."""
+
+
+class Model(Protocol):
+    """What can be explored: where it starts, what can happen next, whether all is over."""
+
+    def start(self) -> Any:
+        """The first state, a NamedTuple with `memory`."""
+
+    def steps(self, s: Any) -> Iterator[Any]:
+        """All states that can come next."""
+
+    def is_over(self, s: Any) -> bool:
+        """Whether this is an end that is as it should be; raises Violation for one that is not."""
 
 
 class State(NamedTuple):
@@ -69,7 +82,7 @@ class Lane(NamedTuple):
     def steps(self, s: State) -> Iterator[State]:
         """All that can happen next."""
         for end in ("made", "taken"):
-            yield from self.flush(s, end)
+            yield from flush(self.order, s, end)
         if s.making not in (None, "done"):
             after = self.produce(s)
             if (after.record, after.making) == (s.record, s.making):
@@ -82,14 +95,6 @@ class Lane(NamedTuple):
                 yield s._replace(taking=None, early=(), late=(), kills=s.kills + 1)
         elif not s.taken:
             yield self.restart(s)
-
-    def flush(self, s: State, end: str) -> Iterator[State]:
-        """Let a store of a buffer reach memory."""
-        buffer: tuple[Store, ...] = getattr(s, end)
-        for i, (word, value, release) in enumerate(buffer[: 1 if self.order == "tso" else None]):
-            if i and (release or word in [entry[0] for entry in buffer[:i]]):
-                continue
-            yield write(s, word, value)._replace(**{end: buffer[:i] + buffer[i + 1 :]})
 
     def produce(self, s: State) -> State:
         """One step of the producer; see `claim` and `publish` in kernels/lane.py."""
@@ -228,12 +233,21 @@ class Lane(NamedTuple):
         return True
 
 
-def write(s: State, word: int, value: int) -> State:
+def write(s: Any, word: int, value: int) -> Any:
     """The state with one word of memory changed."""
     return s._replace(memory=(*s.memory[:word], value, *s.memory[word + 1 :]))
 
 
-def load(s: State, end: str, word: int) -> int:
+def flush(order: str, s: Any, end: str) -> Iterator[Any]:
+    """Let a store of a buffer reach memory."""
+    buffer: tuple[Store, ...] = getattr(s, end)
+    for i, (word, value, release) in enumerate(buffer[: 1 if order == "tso" else None]):
+        if i and (release or word in [entry[0] for entry in buffer[:i]]):
+            continue
+        yield write(s, word, value)._replace(**{end: buffer[:i] + buffer[i + 1 :]})
+
+
+def load(s: Any, end: str, word: int) -> int:
     """A word as an end sees it: its own stores first."""
     own = [value for at, value, _ in getattr(s, end) if at == word]
     return own[-1] if own else s.memory[word]
@@ -246,16 +260,16 @@ def check(s: State, position: int, value: int) -> State:
     return s
 
 
-def explore(lane: Lane) -> int:
+def explore(model: Model) -> int:
     """Go through all states; how many there are. Raises Violation, also where a state is stuck."""
-    before: dict[State, list[State]] = {lane.start(): []}
+    before: dict[Any, list[Any]] = {model.start(): []}
     over = []
-    to_do = [lane.start()]
+    to_do = [model.start()]
     while to_do:
         state = to_do.pop()
-        if lane.is_over(state):
+        if model.is_over(state):
             over.append(state)
-        for after in lane.steps(state):
+        for after in model.steps(state):
             if after not in before:
                 before[after] = []
                 to_do.append(after)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from capture_tools import producing, read_lane
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rnts import layout
@@ -75,8 +75,8 @@ class World:
         """The next life of the agent."""
         self.incarnation += 1
         folder = self.programs[0][1].path.parent
-        self.collector = Collector(lambda: [folder])
         self.handover = Handover()
+        self.collector = Collector(lambda: [folder], self.handover.keep_file)
         self.room, self.filled = np.zeros((4096, 16), np.int64), 0
         limits = Limits(retained_bytes_max=700, timeout_ns=10, retry_count=3)
         self.sender = Sender(AGENT, self.incarnation, limits, self.hello, self.hole)
@@ -172,10 +172,10 @@ class World:
         unfolded = [n for n in mine if (self.incarnation, n) not in self.fate]
         lost = self.filled + sum(self.frames.pop((self.incarnation, n)) for n in unfolded)
         self.truth["agent_died"] += lost
-        # Who was never heard is not missed, and drops of ended programs are in its rows alone.
+        # Who was never heard is not missed.
         session = self.receiver.sessions.get(AGENT)
         is_met = session is not None and session.incarnation == self.incarnation
-        self.is_exact &= is_met and not self.handover._ended
+        self.is_exact &= is_met
         self.collector.close()
         self.start_agent()
 
@@ -223,7 +223,7 @@ def do(world: World, step: tuple[Any, ...]) -> None:
     if what in ("record", "refuse"):
         neuron, _ = world.programs[arguments[0] % len(world.programs)]
         for i in range(arguments[1]):
-            neuron.record(queue_depth=i if what == "record" else -1)
+            _ = neuron.record(queue_depth=i) if what == "record" else neuron.event(None)
     elif what == "outage":
         world.is_linked = False
         for _ in range(arguments[1]):
@@ -262,7 +262,13 @@ def played(steps: list[tuple[Any, ...]]) -> Iterator[World]:
         yield world
 
 
+# A program dies, and then the agent that alone knew of its last records.
+DIE_TOGETHER = [("start",), ("pass",), ("record", 0, 5), ("record", 1, 5), ("link",), ("drain",)]
+DIE_TOGETHER += [("kill", 1, True), ("cut",), ("kill agent",)]
+
+
 @given(steps=STEPS)
+@example(steps=DIE_TOGETHER)
 def test_books_tell_the_truth_whatever_dies(steps: list[tuple[Any, ...]]) -> None:
     """They balance after every step, and at rest each loss is what was lost, by its reason."""
     with played(steps) as world:

@@ -171,7 +171,7 @@ def test_an_agent_is_welcomed_heard_and_released(
     assert (received.type, received.first) == (Type.RECEIVED, 2)
     assert received.last > received.first
 
-    clock.now_ns += 3 * SECOND
+    clock.pass_by(3 * SECOND, aggregator)
     peer.entry(2, peer.samples(0, watermark_ns=NOW_NS + SECOND))
     said = [peer.answer() for _ in range(2)]
     assert [(m.type, m.first) for m in said] == [(Type.RECEIVED, 3), (Type.COMMITTED, 3)]

@@ -112,7 +112,7 @@ def test_real_lanes_and_books_balance_at_any_moment(before: list[str], after: li
             if step == "record":
                 neuron.record(queue_depth=1)
             elif step == "refuse":
-                neuron.record(queue_depth=-1)
+                neuron.event(None)  # type: ignore[arg-type]
             elif step == "take":
                 in_memory += len(taker.take())
             elif step == "tell":

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnts
-from rnts import attached, layout
+from rnts import attached, layout, runtime
 from rnts.accounting import COLUMN, SOURCE_BASELINE, SOURCE_FINAL
 from rnts.kernels import lane as kernel
 from rnts.model import SLOT_BYTES
@@ -95,17 +95,6 @@ def test_files_that_are_no_segments_are_refused(what: str, runtime_folder: Path)
     assert os.path.lexists(path)
 
 
-def test_files_that_are_still_being_made_are_waited_for(runtime_folder: Path) -> None:
-    """A young file that is no segment yet is not refused, and taken once it is one."""
-    path = make_file(runtime_folder, lambda path: poke(path, layout.HEADER_MAGIC, 0))
-    os.utime(path)
-    taker = Taker(runtime_folder)
-    assert taker.take() == []
-    assert taker.collector.refused == {}
-    poke(path, layout.HEADER_MAGIC, layout.MAGIC)
-    assert len(taker.take()) == 1
-
-
 def test_a_segment_has_one_agent(runtime_folder: Path) -> None:
     """A second agent is refused as `locked`, counted once, and takes over when the first goes."""
     with producing() as (producer, _):
@@ -148,7 +137,7 @@ def test_owners_are_told_apart_by_their_start(
     """A reused pid is a dead owner; one whose start the kernel does not tell is alive."""
     reused = make_file(runtime_folder, lambda path: poke(path, layout.HEADER_START_TIME, 1))
     with producing() as (_, segment):
-        monkeypatch.setattr(attached, "process_start_time", lambda pid: None)
+        monkeypatch.setattr(runtime, "process_start_time", lambda pid: None)
         taker = Taker(runtime_folder)
         taker.collector.discover()
         assert [s.is_owner_dead for s in taker.collector.segments] == [False, False]

@@ -8,6 +8,9 @@ from screen_tools import changed, draw, screen, without_faults
 
 from rnts.accounting import DROPS
 
+SECOND = 1_000_000_000
+NOW = without_faults()["time_ns"]
+
 
 @pytest.mark.parametrize("reason", DROPS)
 def test_each_loss_is_shown_with_its_meaning(reason: str) -> None:
@@ -89,6 +92,22 @@ def test_the_counts_of_another_aggregator_are_not_compared() -> None:
             {"agents": [{"host": "h", "pid": 7, "state": "silent", "silent_ns": 5_000_000_000}]},
             "WARNING  agent 7 on h is silent for 5.00 s",
         ),
+        (
+            {
+                "agents": [
+                    {"host": "h", "clock_step_ns_last": -3 * SECOND, "clock_step_seen_ns": NOW}
+                ]
+            },
+            "WARNING  the clock of h was set back by 3.00 s: until then records are late",
+        ),
+        (
+            {"agents": [{"host": "h", "clock_step_ns_last": SECOND, "clock_step_seen_ns": NOW}]},
+            "WARNING  the clock of h was set ahead by 1.00 s: windows between are empty",
+        ),
+        (
+            {"agents": [{"host": "h", "suspend_ns_last": 9 * SECOND, "suspend_seen_ns": NOW}]},
+            "WARNING  h was asleep for 9.00 s: nothing was measured meanwhile",
+        ),
         ({"window": {"complete": False}}, "WARNING  the last window is incomplete"),
         ({"accounting": {"emitted": 0}}, "UNKNOWN  no record has arrived yet"),
         ({"window": None}, "UNKNOWN  no window of time is complete yet"),
@@ -113,3 +132,14 @@ def test_the_counts_of_another_aggregator_are_not_compared() -> None:
 def test_what_is_wrong_is_said_in_the_second_line(change: dict[str, Any], words: str) -> None:
     """Trouble with agents, windows, messages, limits and errors is found in the document."""
     assert words in shown_after(change)[1]
+
+
+def test_what_befell_a_clock_is_said_for_a_while() -> None:
+    """Five minutes later nobody wonders any more."""
+    agent = {"host": "h", "suspends": 1, "suspend_ns_last": SECOND, "suspend_seen_ns": NOW}
+
+    def said(after_s: int) -> bool:
+        shown = shown_after({"agents": [agent], "time_ns": NOW + after_s * SECOND})
+        return any("asleep" in line for line in shown)
+
+    assert [said(after_s) for after_s in (0, 299, 301)] == [True, True, False]
