@@ -84,6 +84,8 @@ _STATEMENTS = {
     "three_metrics_python_ns": "record(queue_depth=12, processing_time_ns=52817, memory_bytes=81)",
     "one_metric_python_ns": "record(queue_depth=12)",
     "activation_ns": "with activation(): pass",
+    "trace_ns": "traced()",
+    "untraced_ns": "plain()",
     "disabled_python_ns": f"silent({_VALUES}, -64.71)",
     "pack_into_ns": f"pack_into(buffer, 0, 1, 1, 0, 65535, 1, 2, {_VALUES}, -64.71)",
     "clock_python_ns": "clock()",
@@ -92,12 +94,18 @@ _STATEMENTS = {
 _ROW = struct.Struct("<BBHIQQ" + "QQIQQQQI" + "fffddd")
 
 
+def _nothing() -> None:
+    """What is traced."""
+
+
 def _python_contenders(calls: int) -> dict[str, Batch]:
     """Batches of so many calls each; `timeit` makes their loop, which costs 4 ns a call."""
     neuron = rnts.neuron("bench")
     names: dict[str, Any] = {
         "record": neuron.record,
         "activation": neuron.activation,
+        "traced": neuron.trace(_nothing),
+        "plain": _nothing,
         "silent": _silent_neuron().record,
         "buffer": bytearray(_ROW.size),
         "pack_into": _ROW.pack_into,

@@ -50,7 +50,13 @@ def _by_mix(ours: Iterable[str], theirs: str, units: Iterable[str] = ("ns",)) ->
     }
 
 
-_FROM_PYTHON = ("snapshot_python", "three_metrics_python", "one_metric_python", "activation")
+_FROM_PYTHON = (
+    "snapshot_python",
+    "three_metrics_python",
+    "one_metric_python",
+    "activation",
+    "trace",
+)
 _FROM_NJIT = ("njit", "njit_no_clock", "three_metrics_njit", "three_metrics_njit_no_clock")
 _CLOCK_ERRORS = tuple(
     f"tsc_{way}_every_{every_ms}_ms_error_ns_{rank}"
@@ -63,7 +69,7 @@ BENCHMARKS = (
     _benchmark(
         "record_python", "capture:record_python", "record from Python; to struct.pack_into",
         {f"{name}_ns": "pack_into_ns" for name in (*_FROM_PYTHON, "disabled_python")},
-        "clock_python_ns", "prometheus_counter_ns",
+        "clock_python_ns", "untraced_ns", "prometheus_counter_ns",
     ),
     _benchmark(
         "record_njit", "capture:record_njit", "record from compiled code; to the clock",

@@ -9,11 +9,16 @@
     neuron.event(rnts.ErrorOccurred(error_type="Timeout", details="upstream"))
     neuron.health(rnts.DEGRADED, reason="queue is growing")
 
+    @rnts.trace  # every call is an activation
+    def parse(line): ...
+
+    rnts.instrument("asyncio", "threading", "multiprocessing", "logging")
+
 Importing starts no thread and loads neither numpy nor numba; `rnts.jit` is for compiled code.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnts.events import (
     Activated,
@@ -27,6 +32,10 @@ from rnts.model import Health
 from rnts.neuron import Activation, Link, Neuron
 from rnts.producer import PROCESS
 from rnts.text import name_to_id
+from rnts.trace import trace
+
+if TYPE_CHECKING:
+    from rnts.instrumentation import Instrumentation
 
 __version__ = "0.1.0"
 __all__ = [
@@ -46,9 +55,11 @@ __all__ = [
     "ThresholdExceeded",
     "announce",
     "attach",
+    "instrument",
     "name_to_id",
     "neuron",
     "record_batch",
+    "trace",
 ]
 
 HEALTHY, DEGRADED = Health.HEALTHY, Health.DEGRADED
@@ -93,3 +104,18 @@ def record_batch(array: Any) -> int:
     from rnts.batch import write_batch
 
     return write_batch(PROCESS, array)
+
+
+def instrument(
+    *libraries: str, loop_interval_s: float = 0.25, log_level: int | str = "ERROR"
+) -> "Instrumentation":
+    """Let libraries report: any of "asyncio", "threading", "multiprocessing" and "logging".
+
+    `loop_interval_s` is how often an event loop is asked how late it is, `log_level` from which
+    level on records of `logging` are reported. Calling it again does no harm. What it returns takes
+    it back, by `close()` or as a context manager; docs/instrument.md says what is reported. Raises
+    ValueError or TypeError for misuse.
+    """
+    from rnts.instrumentation import instrument as apply
+
+    return apply(*libraries, loop_interval_s=loop_interval_s, log_level=log_level)

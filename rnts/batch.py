@@ -40,7 +40,7 @@ def write_batch(producer: "Producer", array: Any) -> int:
     if "neuron_id" not in names or array.ndim != 1:
         writer.refuse("invalid")
         return 0
-    producer.complaints.unknown_metrics(name for name in names if name not in _KNOWN)
+    producer.complaints.unknown(name for name in names if name not in _KNOWN)
     try:
         rows, valid = to_slots(array)
     except TypeError:

@@ -1,7 +1,7 @@
 """What the library says to an application about itself: each thing once, to the log."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rnts.model import METRIC_NAMES
 
@@ -20,11 +20,11 @@ class Complaints:
             self._said.add(what)
             log.warning(message)
 
-    def unknown_metrics(self, names: Iterable[str]) -> None:
-        """Say of each name that there is no such metric, and which may be meant."""
+    def unknown(self, names: Iterable[str], known: Sequence[str] = METRIC_NAMES) -> None:
+        """Say of each name that there is no metric of that name, and which may be meant."""
         from difflib import get_close_matches
 
         for name in names:
-            near = get_close_matches(name, METRIC_NAMES, 1)
+            near = get_close_matches(name, known, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             self.once(f"metric {name}", f"unknown metric {name!r} is left out{hint}")

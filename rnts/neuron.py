@@ -1,13 +1,15 @@
 """The handle by which an application reports what one of its neurons does."""
 
 import time
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from rnts import writer
 from rnts.emitter import record, record_silently
 from rnts.events import Event
 from rnts.model import FIELD, Health, Kind
+from rnts.ticks import Tick, ticks_of
 
 if TYPE_CHECKING:
     from rnts.compiled import CompiledEmitter
@@ -19,14 +21,18 @@ _VALUE_MASK = FIELD["event_value"].mask
 _PEER_MASK = FIELD["event_peer_id"].mask
 _PEER_OF_LINK, _LATENCY = FIELD["link_peer_id"].mask, FIELD["link_latency_ns"].mask
 _MESSAGES, _BYTES = FIELD["link_messages"].mask, FIELD["link_bytes"].mask
+_LINK_NAMES = ("messages", "bytes", "latency_ns", "timestamp_ns")
+_LINKS_KEPT_MAX = 1024  # of one neuron; links to more peers are made when they are asked for
 _SAMPLE_ZEROS = (0,) * 14  # all fields of a sample but the last two, weight and health
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Neuron:
     """One neuron. All methods are safe in threads and coroutines; none raises but
     `record`, for arguments that are no numbers."""
 
-    __slots__ = ("_producer", "_words", "activations", "group", "id", "name", "role")
+    __slots__ = ("_links", "_producer", "_ticks", "_words", "group", "id", "name", "role")
 
     def __init__(
         self, producer: "Producer", neuron_id: int, name: str, group: str, role: str
@@ -36,7 +42,7 @@ class Neuron:
         self.name = name
         self.group = group
         self.role = role
-        self.activations = 0
+        self._links: dict[int, Link] | None = None
         self._words: bytes  # what the compiled emitter reads of a neuron, set by it
 
     record = record
@@ -70,12 +76,54 @@ class Neuron:
         return lane.write(writer.SAMPLE_FORMAT, (*header, *_SAMPLE_ZEROS, 0.0, state), strings)
 
     def link(self, peer: "Neuron | int") -> "Link":
-        """The link to another neuron, given itself or by its id."""
-        return Link(self, peer if isinstance(peer, int) else peer.id)
+        """The link to another neuron, given itself or by its id.
+
+        Raises TypeError or ValueError where `peer` is neither.
+        """
+        peer_id = peer.id if isinstance(peer, Neuron) else _checked_id(peer)
+        links = self._links
+        if links is None:
+            links = self._links = {}
+        found = links.get(peer_id)
+        if found is None:
+            found = Link(self, peer_id)
+            if len(links) < _LINKS_KEPT_MAX:
+                links[peer_id] = found
+        return found
 
     def activation(self) -> "Activation":
         """Time a block of work: `with neuron.activation(): …` counts and reports it."""
-        return Activation(self)
+        activation = _new(Activation)  # half the time of a call of the class, in Python 3.11
+        activation._neuron = self
+        return activation
+
+    @overload
+    def trace(self, function: F, /) -> F: ...
+    @overload
+    def trace(self, /, *, errors: bool = True) -> Callable[[F], F]: ...
+    def trace(self, function: Any = None, /, *, errors: bool = True) -> Any:
+        """Report every call of a function as an activation of this neuron; see `rnts.trace`."""
+        from rnts.trace import Run, decorate
+
+        is_on = self._producer.enabled
+        return decorate(function, lambda _: Run(self), errors, is_on, "neuron.trace")
+
+    def finish(self, start_ns: int) -> bool:
+        """Report one activation, which began at `start_ns` of `time.perf_counter_ns`.
+
+        All that counts and times activations comes by here, so that an emitter can take its place.
+        """
+        try:
+            ticks = self._ticks
+        except AttributeError:
+            ticks = self.ticks()
+        number, time_ns, end_ns = next(ticks)
+        return self.record(number, end_ns - start_ns, timestamp_ns=time_ns)
+
+    def ticks(self) -> Iterator[Tick]:
+        """The numbers and times of activations, which all handles of this neuron share."""
+        self._ticks: Iterator[Tick] = ticks_of(self._producer, self.id)
+        return self._ticks
 
     def _writer(self) -> "writer.LaneWriter | CompiledEmitter | None":
         try:
@@ -102,6 +150,22 @@ class SilentNeuron(Neuron):
         """Report nothing."""
         return False
 
+    def finish(self, start_ns: int) -> bool:
+        """Report nothing."""
+        return False
+
+
+_new = object.__new__
+
+
+def _checked_id(peer_id: object) -> int:
+    """Raise TypeError or ValueError where this is no id of a neuron."""
+    if not isinstance(peer_id, int) or isinstance(peer_id, bool):
+        raise TypeError(f"a link goes to a neuron or to an id, not to {peer_id!r:.60}")
+    if not 0 < peer_id < 1 << 64:
+        raise ValueError(f"the id of a neuron is in 1 … 2^64 - 1, not {peer_id}")
+    return peer_id
+
 
 class Link:
     """What flows from one neuron to another."""
@@ -119,19 +183,24 @@ class Link:
         latency_ns: int | None = None,
         *,
         timestamp_ns: int | None = None,
+        **unknown: Any,
     ) -> bool:
         """Report what went to the peer since the last call, and how long one message took.
 
-        None says that it is not known: a link of which only its being there is reported.
+        None says that it is not known: a link of which only its being there is reported. Never
+        raises; an unknown keyword is left out and warned about once.
         """
         lane = self._neuron._writer()
         if lane is None:
             return False
+        if unknown:
+            self._neuron._producer.complaints.unknown(unknown, _LINK_NAMES)
         mask = _PEER_OF_LINK
         for value, bit in ((messages, _MESSAGES), (bytes, _BYTES), (latency_ns, _LATENCY)):
             mask |= 0 if value is None else bit
         header = (int(Kind.LINK), mask, self._neuron.id, timestamp_ns or time.time_ns())
-        values = (self.peer_id, messages or 0, bytes or 0, latency_ns or 0)
+        known = (0 if value is None else value for value in (messages, bytes, latency_ns))
+        values = (self.peer_id, *known)
         return lane.write(writer.LINK_FORMAT, (*header, *values))
 
 
@@ -140,9 +209,8 @@ class Activation:
 
     __slots__ = ("_neuron", "_start_ns")
 
-    def __init__(self, neuron: Neuron) -> None:
-        self._neuron = neuron
-        self._start_ns = 0
+    _neuron: Neuron
+    _start_ns: int
 
     def __enter__(self) -> Self:
         self._start_ns = time.perf_counter_ns()
@@ -154,10 +222,7 @@ class Activation:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        neuron: Any = self._neuron
-        duration_ns = time.perf_counter_ns() - self._start_ns
-        neuron.activations += 1
-        neuron.record(neuron.activations, duration_ns)
+        self._neuron.finish(self._start_ns)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()

@@ -25,7 +25,7 @@ from rnts.windows import Windows
 
 SECOND = 1_000_000_000
 NOW_NS = 1_790_000_000 * SECOND
-AGENT, LIFE, SOURCE = 7, 1, 42
+AGENT, LIFE, SOURCE = 7, NOW_NS, 42
 
 
 class Clock:
@@ -171,7 +171,7 @@ def test_an_agent_is_welcomed_heard_and_released(
     assert (received.type, received.first) == (Type.RECEIVED, 2)
     assert received.last > received.first
 
-    clock.pass_by(3 * SECOND, aggregator)
+    clock.now_ns += 3 * SECOND
     peer.entry(2, peer.samples(0, watermark_ns=NOW_NS + SECOND))
     said = [peer.answer() for _ in range(2)]
     assert [(m.type, m.first) for m in said] == [(Type.RECEIVED, 3), (Type.COMMITTED, 3)]

@@ -157,8 +157,9 @@ def test_reading_takes_nothing_and_needs_no_lock(runtime_folder: Path) -> None:
     """All lanes of all segments are read beside their agent, under the keys of the books."""
     with producing() as (producer, segment), producing() as (other, _):
         neuron = producer.neuron("n")
-        for value in (1, 2, -1):
+        for value in (1, 2):
             neuron.record(queue_depth=value)
+        neuron.event(None)  # type: ignore[arg-type]
         other.neuron("n").record(queue_depth=1)
         taker = Taker(runtime_folder)
         taker.take()

@@ -120,7 +120,7 @@ def test_files_beside_a_living_program_are_refused_by_reason(runtime_folder: Pat
 
 
 def test_values_that_are_none_are_named_and_the_rest_arrives() -> None:
-    """What is no number or does not fit is an error and `invalid`, a NaN is absent up to the end."""
+    """What is no number or does not fit is an error and `invalid`; a NaN is absent to the end."""
     with program() as producer, road():
         neuron = producer.neuron("worker")
         assert neuron.record(queue_depth=7, cpu_usage_percent=float("nan"))

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from capture_tools import Seen, Taker, producing
+from capture_tools import Seen, Taker, producing, read_lane
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,11 +44,9 @@ def taker(producer: Producer, runtime_folder: Path) -> Taker:
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A clock that stands still until the test moves it."""
     hands = SimpleNamespace(now_ns=1000)
-    monkeypatch.setattr(
-        sys.modules["rnts.neuron"],  # `rnts.neuron` is the function
-        "time",
-        SimpleNamespace(perf_counter_ns=lambda: hands.now_ns, time_ns=lambda: hands.now_ns),
-    )
+    clocks = SimpleNamespace(perf_counter_ns=lambda: hands.now_ns, time_ns=lambda: hands.now_ns)
+    for module in ("rnts.neuron", "rnts.ticks"):  # `rnts.neuron` is the function
+        monkeypatch.setattr(sys.modules[module], "time", clocks)
     return hands
 
 
@@ -105,6 +103,70 @@ def test_links_go_to_a_neuron_or_an_id(producer: Producer, taker: Taker) -> None
     ]
 
 
+def test_links_are_kept_within_limits(producer: Producer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The link to a peer is one object, however it is asked for; beyond a limit it is made anew."""
+    monkeypatch.setattr(sys.modules["rnts.neuron"], "_LINKS_KEPT_MAX", 2)
+    here, there = producer.neuron("a", neuron_id=5), producer.neuron("b", neuron_id=6)
+    assert here.link(there) is here.link(6) is here.link(there)
+    assert here.link(7) is here.link(7)
+    assert here.link(8) is not here.link(8)
+    assert [here.link(peer).peer_id for peer in (6, 7, 8)] == [6, 7, 8]
+
+
+@pytest.mark.parametrize(
+    ("peer", "error", "says"),
+    [
+        ("b", TypeError, "goes to a neuron or to an id, not to 'b'"),
+        (None, TypeError, "not to None"),
+        (6.0, TypeError, "not to 6.0"),
+        (True, TypeError, "not to True"),
+        ([6], TypeError, r"not to \[6\]"),
+        (0, ValueError, "is in 1 … 2.64 - 1, not 0"),
+        (2**64, ValueError, "not 18446744073709551616"),
+    ],
+)
+def test_a_link_to_nobody_is_misuse(
+    producer: Producer, peer: Any, error: type[Exception], says: str
+) -> None:
+    """What can be no peer is told when the link is made."""
+    here = producer.neuron("a", neuron_id=5)
+    here.link(1)
+    with pytest.raises(error, match=says):
+        here.link(peer)
+
+
+class Undecided:
+    """Is neither true nor false, as an array is."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("ambiguous")
+
+
+@pytest.mark.parametrize(
+    "wrong", [-1, 1.5, "1", 2**64, Undecided()], ids=lambda w: type(w).__name__
+)
+@pytest.mark.parametrize("name", ["messages", "bytes", "latency_ns"])
+def test_wrong_values_of_links_are_counted(producer: Producer, name: str, wrong: Any) -> None:
+    """A value of a wrong type or range drops the record as `invalid`, and nothing is raised."""
+    segment = producer.segment()
+    assert segment is not None
+    assert producer.neuron("a").link(7).sent(**{name: wrong}) is False
+    assert read_lane(segment).drops == {"invalid": 1}
+
+
+def test_unknown_keywords_of_links_are_left_out(
+    producer: Producer, taker: Taker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are warned about once, with what may be meant, and the rest is reported."""
+    link: Any = producer.neuron("a", neuron_id=5).link(7)
+    for _ in range(2):
+        assert link.sent(bytes=100, latency=50, timestamp_ns=1) is True
+    values = {"link_peer_id": 7, "link_messages": 1, "link_bytes": 100}
+    assert [seen.values for seen in taker.take()] == [values, values]
+    (warning,) = caplog.messages
+    assert "did you mean latency_ns?" in warning
+
+
 @given(strings=st.lists(st.text(max_size=300), max_size=4))
 def test_strings_survive_or_end_in_an_ellipsis(strings: list[str]) -> None:
     """What fits comes back; what does not is cut between characters and says so."""
@@ -144,7 +206,22 @@ def test_activations_are_counted_and_timed(
         {"activation_count": 1, "processing_time_ns": 30},
         {"activation_count": 2, "processing_time_ns": 5},
     ]
-    assert neuron.activations == 2
+
+
+def test_an_activation_may_be_finished_by_hand(
+    producer: Producer, taker: Taker, clock: SimpleNamespace
+) -> None:
+    """Where no block holds it, as between callbacks, what counts is when it began."""
+    neuron = producer.neuron("n")
+    start_ns = clock.now_ns
+    clock.now_ns += 40
+    assert neuron.finish(start_ns) is True
+    with neuron.activation():
+        pass
+    assert [s.values for s in taker.take()] == [
+        {"activation_count": 1, "processing_time_ns": 40},
+        {"activation_count": 2, "processing_time_ns": 0},
+    ]
 
 
 def test_activations_of_coroutines_may_overlap(
@@ -174,9 +251,9 @@ def test_activations_of_coroutines_may_overlap(
         await asyncio.gather(*tasks)
 
     asyncio.run(everything())
-    durations = sorted(s.values["processing_time_ns"] for s in taker.take())
-    assert durations == [100, 200, 300]
-    assert neuron.activations == 3
+    seen = [s.values for s in taker.take()]
+    assert sorted(values["processing_time_ns"] for values in seen) == [100, 200, 300]
+    assert [values["activation_count"] for values in seen] == [1, 2, 3]
 
 
 def test_a_neuron_says_who_it_is(producer: Producer) -> None:
