@@ -18,7 +18,7 @@ if OBJECTS is None:
 _I64 = ir.IntType(64)
 _I32 = ir.IntType(32)
 _TIMESPEC = ir.LiteralStructType([_I64, _I64])
-_CLOCK_REALTIME = 0
+_CLOCK_REALTIME, _CLOCK_MONOTONIC = 0, 1
 _NS = 1_000_000_000
 
 
@@ -88,18 +88,33 @@ def float32_bits(typing_context, value):
     return types.int64(types.float32), generate
 
 
+def _read_clock(context, builder, clock):
+    """Emit a call of libc's clock_gettime by name, so that it caches; nanoseconds as an int64."""
+    spec = cgutils.alloca_once(builder, _TIMESPEC)
+    kind = ir.FunctionType(_I32, [_I32, _TIMESPEC.as_pointer()])
+    read = cgutils.get_or_insert_function(builder.module, kind, "clock_gettime")
+    builder.call(read, [_I32(clock), spec])
+    value = builder.load(spec, typ=_TIMESPEC)
+    seconds = builder.mul(builder.extract_value(value, 0), _I64(_NS))
+    return builder.add(seconds, builder.extract_value(value, 1))
+
+
 @intrinsic
 def now_ns(typing_context):
-    """Nanoseconds since the epoch, as int64; libc's clock_gettime by name, so that it caches."""
+    """Nanoseconds since the epoch, as int64."""
 
     def generate(context, builder, signature, arguments):
-        spec = cgutils.alloca_once(builder, _TIMESPEC)
-        kind = ir.FunctionType(_I32, [_I32, _TIMESPEC.as_pointer()])
-        clock = cgutils.get_or_insert_function(builder.module, kind, "clock_gettime")
-        builder.call(clock, [_I32(_CLOCK_REALTIME), spec])
-        value = builder.load(spec, typ=_TIMESPEC)
-        seconds = builder.mul(builder.extract_value(value, 0), _I64(_NS))
-        return builder.add(seconds, builder.extract_value(value, 1))
+        return _read_clock(context, builder, _CLOCK_REALTIME)
+
+    return types.int64(), generate
+
+
+@intrinsic
+def steady_ns(typing_context):
+    """Nanoseconds of the clock that nobody sets, as int64: that of Python's perf_counter_ns."""
+
+    def generate(context, builder, signature, arguments):
+        return _read_clock(context, builder, _CLOCK_MONOTONIC)
 
     return types.int64(), generate
 

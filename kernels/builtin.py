@@ -13,22 +13,15 @@ from typing import Any, NamedTuple
 from rnts.kernels import pyapi
 from rnts.kernels._jit import builtin, device
 from rnts.kernels.arguments import Argument, convert, spell
-from rnts.kernels.atomics import load, now_ns, store, store_release
-from rnts.kernels.lane import (
-    ATTEMPTS,
-    DATA_DELTA,
-    SLOT_MASK,
-    SLOT_SHIFT,
-    TAIL,
-    claim,
-    publish,
-)
+from rnts.kernels.atomics import load, now_ns, steady_ns, store
+from rnts.kernels.lane import SLOT_SHIFT, claim, copy_slot, publish
 
 # Words of an emitter: the memory in which a producer tells its builtins what they need to know.
 LANE = 0  # address of the lane; 0 while there is none
 FALLBACK = 1  # the Python function that does the rest; 0 where telemetry is off
 NONE, FLOAT, INT = 2, 3, 4  # objects that arguments are compared with, and their type
-KEYWORDS = 5  # the names of the arguments in their order, the time at last; interned
+FINISH = 5  # the Python function that finishes an activation
+KEYWORDS = 6  # the names of the arguments in their order, the time at last; interned
 
 _SLOT_WORDS = (1 << SLOT_SHIFT) // 8
 _CALL_MAX = 64  # arguments that are handed on to the Python function
@@ -36,16 +29,18 @@ _slot_on_stack = pyapi.stack_of(_SLOT_WORDS)
 _given_on_stack = pyapi.stack_of(_SLOT_WORDS + 1)
 _call_on_stack = pyapi.stack_of(_CALL_MAX + 1)
 _METHOD = "int64(int64, int64, int64, int64)"  # METH_FASTCALL | METH_KEYWORDS
-_FUNCTION = "int64(int64, int64, int64)"  # METH_FASTCALL
+_UNARY = "int64(int64, int64)"  # METH_O
 
 
 class Plan(NamedTuple):
     """What `record` is compiled for.
 
-    words_offset: in a neuron, of the bytes object with its id and the address of its emitter
+    words_offset: in a neuron, of the bytes object with its id and the addresses of its emitter and
+                  of its count of activations
     bytes_offset: in a bytes object, of its bytes
     header:       the first word of a record without text, less its mask
     arguments:    at most 16, in their order; the time comes behind them, by its name only
+    finishing:    first word of a record of an activation, and the words of its count and duration
 
     It is compiled for the Python that runs: Numba's cache is, too.
     """
@@ -54,6 +49,7 @@ class Plan(NamedTuple):
     bytes_offset: int
     header: int
     arguments: tuple[Argument, ...]
+    finishing: tuple[int, int, int]
 
 
 @device
@@ -102,16 +98,9 @@ def _place_keywords(emitter, given, values, keywords, count, names):
     return 1
 
 
-@device
-def _copy_slot(source, target):
-    """Copy one slot."""
-    for word in range(_SLOT_WORDS):
-        store(target + 8 * word, load(source + 8 * word))
-
-
 def compile_record(plan: Plan) -> Any:
     """`record(neuron, …)`: a method of the type of neurons, as a C function."""
-    words_offset, bytes_offset, header, known = plan
+    words_offset, bytes_offset, header, known, _ = plan
     count_max = len(known)
     spelled = spell(known)
 
@@ -153,63 +142,53 @@ def compile_record(plan: Plan) -> Any:
         target = claim(lane, 1)
         if target == 0:
             return pyapi.from_bool(0)
-        _copy_slot(slot, target)
+        copy_slot(slot, target)
         publish(lane, 1)
         return pyapi.from_bool(1)
 
     return record
 
 
-def compile_append() -> Any:
-    """`append(emitter, slots, records, address) -> taken`: write records that are made already.
+def compile_finish(plan: Plan) -> Any:
+    """`finish(neuron, start_ns)`: report an activation that began then, by the steady clock."""
+    words_offset, bytes_offset, _, _, finishing = plan
+    header, count_word, duration_word = finishing
 
-    One record of any number of slots, or many of one slot each: as many as there is room for, each
-    begun and published for itself; the rest is counted as `lane_full`. Without a lane: -1.
-    """
-
-    @builtin(_FUNCTION)
-    def append(module, arguments, count):
-        if count != 4:
+    @builtin(_UNARY)
+    def finish(neuron, start):
+        words = load(neuron + words_offset)
+        if words == 0:
             pyapi.bad_argument()
             return 0
-        lane = load(pyapi.as_int(load(arguments)) + 8 * LANE)
-        slots = pyapi.as_int(load(arguments + 8))
-        records = pyapi.as_int(load(arguments + 16))
-        source = pyapi.as_int(load(arguments + 24))
-        if lane == 0 or pyapi.error() != 0:
-            return 0 if pyapi.error() != 0 else pyapi.from_int(-1)
-        taken = 0
-        for _ in range(records):
-            if claim(lane, slots) == 0:
-                continue
-            tail, mask = load(lane + TAIL), load(lane + SLOT_MASK)
-            first = lane + load(lane + DATA_DELTA)
-            for k in range(slots):
-                _copy_slot(source, first + (((tail + k) & mask) << SLOT_SHIFT))
-                source += 1 << SLOT_SHIFT
-            publish(lane, slots)
-            taken += 1
-        return pyapi.from_int(taken)
-
-    return append
-
-
-def compile_refuse() -> Any:
-    """`refuse(emitter, offset, records) -> records`: count records under the drop at `offset`."""
-
-    @builtin(_FUNCTION)
-    def refuse(module, arguments, count):
-        if count != 3:
-            pyapi.bad_argument()
+        emitter = load(words + bytes_offset + 8)
+        start_ns = pyapi.as_int(start)
+        if start_ns == -1 and pyapi.error() != 0:
             return 0
-        lane = load(pyapi.as_int(load(arguments)) + 8 * LANE)
-        offset = pyapi.as_int(load(arguments + 8))
-        records = pyapi.as_int(load(arguments + 16))
-        if pyapi.error() != 0:
-            return 0
-        if lane != 0:
-            store_release(lane + ATTEMPTS, load(lane + ATTEMPTS) + records)
-            store_release(lane + offset, load(lane + offset) + records)
-        return pyapi.from_int(records)
+        lane = load(emitter + 8 * LANE)
+        if lane == 0:
+            if load(emitter + 8 * FALLBACK) == 0:
+                return pyapi.from_bool(0)
+            handed = _call_on_stack()
+            store(handed, neuron)
+            store(handed + 8, start)
+            return pyapi.vectorcall(load(emitter + 8 * FINISH), handed, 2, 0)
+        # The number and the times are taken together: threads must not part them.
+        counted = load(words + bytes_offset + 16)
+        number = load(counted) + 1
+        store(counted, number)
+        duration_ns = steady_ns() - start_ns
+        time_ns = now_ns()
+        target = claim(lane, 1)
+        if target == 0:
+            return pyapi.from_bool(0)
+        for word in range(_SLOT_WORDS):
+            store(target + 8 * word, 0)
+        store(target, header)
+        store(target + 8, load(words + bytes_offset))
+        store(target + 16, time_ns)
+        store(target + 8 * count_word, number)
+        store(target + 8 * duration_word, max(0, duration_ns))
+        publish(lane, 1)
+        return pyapi.from_bool(1)
 
-    return refuse
+    return finish

@@ -67,6 +67,13 @@ def publish(lane, slots):
     store_release(lane + TAIL, load(lane + TAIL) + slots)
 
 
+@device
+def copy_slot(source, target):
+    """Copy one slot from an address to another."""
+    for offset in range(0, 1 << SLOT_SHIFT, 8):
+        store(target + offset, load(source + offset))
+
+
 @kernel("int64(int64[:,::1], int64, int64)")
 def wait_for_records(lanes, interval_ns, timeout_ns):
     """Sleep in steps of `interval_ns` until a lane holds something; 1 if one does, 0 on time-out.

@@ -4,27 +4,29 @@ import ctypes
 from collections.abc import Iterator
 from typing import Any
 
-from rnts.kernels import builtin
+from rnts.kernels import builtin, packed
 from rnts.kernels.arguments import Argument
 from rnts.misuse import RECORD_ARGUMENTS
 from rnts.model import FIELD, SLOT_BYTES, Kind
 from rnts.neuron import Neuron
 from rnts.writer import SAMPLE_FORMAT, fields_of
 
-BUILTINS = 3
+BUILTINS = 4
 BYTES_OFFSET = bytes.__basicsize__ - 1  # where in a bytes object its bytes lie
-_METH_FASTCALL, _METH_KEYWORDS = 0x80, 0x02
+_METH_FASTCALL, _METH_KEYWORDS, _METH_O = 0x80, 0x02, 0x08
 _HEADER = int(Kind.SAMPLE) | 1 << 8
 _ARGUMENTS = tuple(
     Argument(int(FIELD[name].storage), FIELD[name].word, FIELD[name].shift, FIELD[name].bit)
     for name in RECORD_ARGUMENTS
 )
+_COUNT, _DURATION = FIELD["activation_count"], FIELD["processing_time_ns"]
+_FINISHING = _HEADER | (_COUNT.mask | _DURATION.mask) << 32, _COUNT.word, _DURATION.word
 _kept: list[Any] = []  # what C code points to, for the life of the process
 _ready: dict[str, Any] = {}
 
 
 class CompiledNeuron(Neuron):
-    """A neuron whose `record` is a builtin, which `prepare` puts here."""
+    """A neuron whose `record` and `finish` are builtins, which `prepare` puts here."""
 
     __slots__ = ()
 
@@ -59,16 +61,22 @@ def prepare() -> Iterator[tuple[str, bool]]:
     """Compile or load the builtins, once; yields (name, whether its code was there already)."""
     if _ready:
         return
-    plan = builtin.Plan(_words_offset(), BYTES_OFFSET, _HEADER, _ARGUMENTS)
+    plan = builtin.Plan(_words_offset(), BYTES_OFFSET, _HEADER, _ARGUMENTS, _FINISHING)
     record = builtin.compile_record(plan)
     yield "record", record.cache_hits > 0
-    refuse = builtin.compile_refuse()
+    finish = builtin.compile_finish(plan)
+    yield "finish", finish.cache_hits > 0
+    refuse = packed.compile_refuse()
     yield "refuse", refuse.cache_hits > 0
-    append = builtin.compile_append()
+    append = packed.compile_append()
     yield "append", append.cache_hits > 0
-    CompiledNeuron.record = _method_of_neurons(record)
+    flags = _METH_FASTCALL | _METH_KEYWORDS
+    CompiledNeuron.record = _method_of_neurons("record", record, flags)
+    # By another way than an assignment, since mypy takes `finish` for what it is in Python.
+    setattr(CompiledNeuron, "finish", _method_of_neurons("finish", finish, _METH_O))  # noqa: B010
     _ready.update(
         record=CompiledNeuron.__dict__["record"],
+        finish=CompiledNeuron.__dict__["finish"],
         refuse=_function("refuse", refuse),
         append=_function("append", append),
     )
@@ -81,19 +89,18 @@ def prepared(name: str) -> Any:
     return _ready[name]
 
 
-def _method_of_neurons(compiled: Any) -> Any:
-    """The builtin `record` as a method of neurons, which checks that it is called with one."""
+def _method_of_neurons(name: str, compiled: Any, flags: int) -> Any:
+    """A builtin as a method of neurons, which checks that it is called with one."""
     make = ctypes.pythonapi.PyDescr_NewMethod
     make.restype = ctypes.py_object
     make.argtypes = [ctypes.py_object, ctypes.c_void_p]
-    flags = _METH_FASTCALL | _METH_KEYWORDS
-    doc = Neuron.record.__doc__ or ""
-    return make(Neuron, _method("record", compiled, flags, doc))
+    doc = getattr(Neuron, name).__doc__ or ""
+    return make(Neuron, _method(name, compiled, flags, doc))
 
 
 def _words_offset() -> int:
     """Where in a neuron the address of its words lies: found in one, not taken from a header."""
-    probe, words = CompiledNeuron.__new__(CompiledNeuron), bytes(16)
+    probe, words = CompiledNeuron.__new__(CompiledNeuron), bytes(24)
     probe._words = words
     for offset in range(object.__basicsize__, CompiledNeuron.__basicsize__, 8):
         if ctypes.c_uint64.from_address(id(probe) + offset).value == id(words):

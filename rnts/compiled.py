@@ -22,7 +22,7 @@ from rnts.neuron import Neuron
 from rnts.segment import Segment
 from rnts.text import join_strings
 
-_WORDS = struct.Struct("=QQ")  # of a neuron: its id, the address of its emitter
+_WORDS = struct.Struct("=QQQ")  # of a neuron: its id, the addresses of its emitter and its count
 _NAMES = [sys.intern(name) for name in (*RECORD_ARGUMENTS, "timestamp_ns")]
 _kept: list[Any] = []  # what compiled code points to, for the life of the process
 
@@ -46,19 +46,21 @@ class CompiledEmitter:
     is_compiled = True
 
     def __init__(self, attach: Callable[[], object]) -> None:
-        self.record = prepared("record")
+        self.record, self.finish = prepared("record"), prepared("finish")
         self._refuse, self._append = prepared("refuse"), prepared("append")
         self.local = _AllThreads(self)
         self._attach = attach
         self._words = array("Q", bytes(8 * (builtin.KEYWORDS + len(_NAMES))))
         self._address = self._words.buffer_info()[0]
         self._words[builtin.FALLBACK] = id(_record_again)
+        self._words[builtin.FINISH] = id(_finish_again)
         self._words[builtin.NONE] = id(None)
         self._words[builtin.FLOAT], self._words[builtin.INT] = id(float), id(int)
         for i, name in enumerate(_NAMES):
             self._words[builtin.KEYWORDS + i] = id(name)
         self._segment: Segment | None = None
-        _kept.append(self._words)  # neurons know its address and may outlive us
+        self._counts: dict[int, array[int]] = {}  # by neuron, of one word each
+        _kept.append((self._words, self._counts))  # neurons know addresses, and may outlive us
         self._prove()
 
     def _prove(self) -> None:
@@ -99,9 +101,13 @@ class CompiledEmitter:
 
     def adopt(self, neuron: Neuron) -> None:
         """Make a neuron one of ours."""
-        neuron._words = _WORDS.pack(neuron.id, self._address)
+        neuron._words = _WORDS.pack(neuron.id, self._address, self._count_of(neuron.id))
         if type(neuron) is Neuron:
             neuron.__class__ = CompiledNeuron
+
+    def _count_of(self, neuron_id: int) -> int:
+        """Address of a neuron's count of activations, which all of its handles share."""
+        return self._counts.setdefault(neuron_id, array("Q", (0,))).buffer_info()[0]
 
     def write(
         self, record: struct.Struct, values: tuple[Any, ...], strings: Iterable[Any] = ()
@@ -153,3 +159,11 @@ def _record_again(neuron: Any, *arguments: Any, **keywords: Any) -> bool:
         emitter.refuse("invalid")
         raise
     return bool(emitter.record(neuron, *plain, timestamp_ns=time_ns))
+
+
+def _finish_again(neuron: Any, start_ns: int) -> bool:
+    """Get a lane, and finish the activation."""
+    emitter = neuron._producer.attach_thread()
+    if emitter is None or not emitter.is_compiled or not emitter.is_open:
+        return False
+    return bool(emitter.finish(neuron, start_ns))

@@ -1,10 +1,9 @@
 """The compiled emitter: a builtin that writes what the other emitters write, for all threads."""
 
 import gc
-import math
-import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rnts
-from rnts import builtins, choice, compiled, layout
+from rnts import builtins, compiled, layout
 from rnts.model import FIELD, METRIC_NAMES, SLOT_BYTES, Storage
-from rnts.neuron import Neuron, SilentNeuron
+from rnts.neuron import Neuron
 from rnts.producer import Producer
 from rnts.segment import Segment
 
@@ -293,61 +292,6 @@ def test_without_lanes_records_are_counted(runtime_folder: Path) -> None:
         assert neuron.record(queue_depth=2) is True
 
 
-def test_disabled_processes_have_silent_neurons(monkeypatch: pytest.MonkeyPatch) -> None:
-    """RNTS_DISABLE=1: nothing is compiled, nothing written, and each call says so."""
-    monkeypatch.setenv("RNTS_DISABLE", "1")
-    producer = Producer()
-    neuron = producer.neuron("n")
-    assert type(neuron) is SilentNeuron
-    assert producer.attach(jit=True) == "off"
-    assert neuron.record(1, queue_depth=math.pi) is False  # type: ignore[arg-type]
-    assert neuron.event(rnts.Deactivated("done")) is False
-    assert neuron.health(rnts.CRITICAL, "bad") is False
-    with neuron.activation():
-        pass
-    assert os.environ["RNTS_DISABLE"] == "1"
-
-
-@pytest.mark.parametrize("jit", ["0", "1"])
-def test_where_nothing_can_be_compiled_python_writes(
-    jit: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A Python without a GIL, or a Numba that fails, costs speed and nothing else."""
-
-    def fail(attach: Any) -> Any:
-        raise RuntimeError("no GIL here")
-
-    monkeypatch.setattr("rnts.producer.make_compiled", fail)
-    monkeypatch.setenv("RNTS_JIT", jit)
-    with producing() as (producer, _):
-        assert producer.attach() == "python"
-        assert producer.neuron("n").record(queue_depth=1) is True
-    assert ("no GIL here" in caplog.text) == (jit == "1")
-
-
-def test_the_gil_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without it threads would write one lane at once."""
-    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
-    with pytest.raises(RuntimeError, match="GIL"):
-        choice.make_compiled(lambda: None)
-
-
-@pytest.mark.parametrize("has_numba", [False, True])
-def test_numba_is_not_loaded_unasked(has_numba: bool, runtime_folder: Path) -> None:
-    """A program that has no Numba keeps without; one that has it gets the compiled emitter."""
-    code = """
-        import sys
-        if sys.argv[1] == "True":
-            import numba
-        import rnts
-        rnts.neuron("n").record(queue_depth=1)
-        print(rnts.attach(), "numba" in sys.modules)
-    """
-    result = run_python(code, str(has_numba), RNTS_JIT="")
-    said = ["compiled", "True"] if has_numba else ["python", "False"]
-    assert result.stdout.split() == said, result.stderr
-
-
 def test_a_builtin_that_writes_wrong_numbers_does_not_serve(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -369,3 +313,38 @@ def test_the_proof_tries_all_forms() -> None:
         assert len({value for value in values if value is not None}) > 2
     wide = [v for v in builtins.PROOFS[0] + builtins.PROOFS[4] if isinstance(v, int)]
     assert any(v >= 1 << 60 for v in wide)
+
+
+def test_activations_count_and_take_the_time(
+    made: tuple[Producer, Segment], runtime_folder: Path
+) -> None:
+    """`finish` is a builtin, too: number, duration and time of one activation after another."""
+    producer, _ = made
+    first, second = producer.neuron("n"), producer.neuron("n")
+    before_ns = time.time_ns()
+    for neuron in (first, second, first):
+        with neuron.activation():
+            pass
+    assert first.finish(time.perf_counter_ns() - 10**9) is True
+    assert first.finish(time.perf_counter_ns() + 10**12) is True
+    records = Taker(runtime_folder).take()
+    assert [seen.values["activation_count"] for seen in records] == [1, 2, 3, 4, 5]
+    durations = [seen.values["processing_time_ns"] for seen in records]
+    assert all(0 <= duration < 10**9 for duration in durations[:3])
+    assert durations[3] >= 10**9
+    assert durations[4] == 0, "a start in the future is none"
+    times = [seen.time_ns for seen in records]
+    assert before_ns <= times[0] <= times[-1] <= time.time_ns()
+    assert times == sorted(times)
+    with pytest.raises(TypeError):
+        first.finish("now")  # type: ignore[arg-type]
+
+
+def test_activations_get_a_lane_and_do_without_one(runtime_folder: Path) -> None:
+    """The first activation attaches; after the end of the producer they are silent."""
+    with producing() as (producer, _):
+        neuron = producer.neuron("n")
+        assert neuron.finish(0) is True
+        assert Neuron.finish(neuron, 0) is True, "the method in Python serves a compiled neuron"
+        producer.close()
+        assert neuron.finish(0) is False
