@@ -107,8 +107,11 @@ def _of_processes(document: Document) -> list[Finding]:
     """Agents that are silent, messages that were none, neurons beyond the limit."""
     found = []
     for agent in rows(document, "agents"):
+        who = f"agent {text(agent, 'pid')} on {text(agent, 'host')}"
+        if aside := _counts(part(agent, "lanes_quarantined")):
+            words = f"{who} reads some lanes no more, since what they say cannot be: {aside}"
+            found.append(Finding(Level.WARNING, words))
         if agent.get("state") == "silent":
-            who = f"agent {text(agent, 'pid')} on {text(agent, 'host')}"
             since = f" for {duration(number(agent, 'silent_ns'))}"
             found.append(Finding(Level.WARNING, f"{who} is silent{since}"))
         found += _of_clock(agent, number(document, "time_ns"))

@@ -59,6 +59,8 @@ def print_account(result: "Audit") -> None:
         rows.append(("unattached", result.unattached, "in segments that no agent drains"))
     for name, count, meaning in rows:
         typer.echo(f"{name:>16} {count:>16,}  {meaning}")
+    for lane in result.quarantined:
+        typer.echo(f"{'quarantined':>16} {lane}")
     for problem in result.problems:
         typer.echo(f"{'problem':>16} {problem}")
     if result.is_balanced:

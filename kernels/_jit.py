@@ -2,8 +2,9 @@
 
 `@kernel("int64(int64[::1], int64)")` declares an entry point together with its one signature, so
 that `compile_all` can build everything ahead and a call with other types fails instead of
-compiling in the middle of the road. `@device` marks what only other kernels call, `@intrinsic`
-what writes LLVM's code itself.
+compiling in the middle of the road. `@device` marks what only other kernels call, `@inlined` what
+must not even cost a call, `@intrinsic` what writes LLVM's code itself, `@builtin` what CPython
+calls.
 
 The cache lies in a folder of its own for each state of the sources (`_cache.py`): Numba watches
 only the file of the entry point and would miss a change in a kernel that it calls. Without a
@@ -58,6 +59,11 @@ def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
 def device(function: Callable[..., Any]) -> Any:
     """Decorate a function that only kernels call; it is compiled as a part of each of them."""
     return function if OBJECTS is not None else numba.njit(**_OPTIONS)(function)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Decorate a device function that becomes a part of its callers, whatever its size."""
+    return function if OBJECTS is not None else numba.njit(forceinline=True, **_OPTIONS)(function)
 
 
 def intrinsic(function: Callable[..., Any]) -> Any:

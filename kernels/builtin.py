@@ -11,7 +11,7 @@ has to be explained) it leaves to a Python function, with the arguments as they 
 from typing import Any, NamedTuple
 
 from rnts.kernels import pyapi
-from rnts.kernels._jit import builtin, device
+from rnts.kernels._jit import builtin, inlined
 from rnts.kernels.arguments import Argument, convert, spell
 from rnts.kernels.atomics import load, now_ns, steady_ns, store
 from rnts.kernels.lane import SLOT_SHIFT, claim, copy_slot, publish
@@ -52,7 +52,7 @@ class Plan(NamedTuple):
     finishing: tuple[int, int, int]
 
 
-@device
+@inlined
 def _again(emitter, neuron, arguments, count, keywords):
     """Call the Python function with the neuron and the arguments, and return what it returns."""
     function = load(emitter + 8 * FALLBACK)
@@ -71,7 +71,7 @@ def _again(emitter, neuron, arguments, count, keywords):
     return pyapi.vectorcall(function, handed, count + 1, keywords)
 
 
-@device
+@inlined
 def _place_keywords(emitter, given, values, keywords, count, names):
     """Put arguments given by name where they belong; 0 where a name is unknown or given twice.
 
@@ -111,28 +111,28 @@ def compile_record(plan: Plan) -> Any:
             pyapi.bad_argument()
             return 0
         emitter = load(words + bytes_offset + 8)
-        if load(emitter + 8 * LANE) == 0 or count > count_max:
-            return _again(emitter, neuron, arguments, count, keywords)
-        given = _given_on_stack()
-        for i in range(count):
-            store(given + 8 * i, load(arguments + 8 * i))
-        for i in range(count, count_max + 1):
-            store(given + 8 * i, 0)
-        if keywords != 0 and not _place_keywords(
-            emitter, given, arguments + 8 * count, keywords, count, count_max + 1
-        ):
-            return _again(emitter, neuron, arguments, count, keywords)
-        slot = _slot_on_stack()
-        none = load(emitter + 8 * NONE)
-        mask = convert(given, slot, emitter + 8 * NONE, spelled)
+        given, slot = _given_on_stack(), _slot_on_stack()
+        mask = -1  # what has to be left to Python
+        lane = load(emitter + 8 * LANE)
+        if lane != 0 and count <= count_max:
+            for i in range(count):
+                store(given + 8 * i, load(arguments + 8 * i))
+            for i in range(count, count_max + 1):
+                store(given + 8 * i, 0)
+            values = arguments + 8 * count
+            if keywords == 0 or _place_keywords(
+                emitter, given, values, keywords, count, count_max + 1
+            ):
+                mask = convert(given, slot, emitter + 8 * NONE, spelled)
         time_ns = load(given + 8 * count_max)
-        if time_ns == 0 or time_ns == none:
-            time_ns = now_ns()
-        else:
-            time_ns = pyapi.as_int(time_ns)
-            if time_ns <= 0:
-                mask = -1
-        lane = load(emitter + 8 * LANE)  # what is converted may have run any Python meanwhile
+        if mask != -1:
+            if time_ns == 0 or time_ns == load(emitter + 8 * NONE):
+                time_ns = now_ns()
+            else:
+                time_ns = pyapi.as_int(time_ns)
+                if time_ns <= 0:
+                    mask = -1
+            lane = load(emitter + 8 * LANE)  # what was converted may have run any Python meanwhile
         if mask == -1 or lane == 0:
             pyapi.clear_error()
             return _again(emitter, neuron, arguments, count, keywords)

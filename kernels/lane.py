@@ -7,7 +7,7 @@ offsets are repeated here as constants because a kernel can look at nothing else
 compares the two.
 """
 
-from rnts.kernels._jit import device, kernel
+from rnts.kernels._jit import device, inlined, kernel
 from rnts.kernels.atomics import (
     load,
     load_acquire,
@@ -46,7 +46,7 @@ KIND_NAME = 4  # names come through the log of names, never through a lane
 SLOTS_OF_RECORD_MAX = 9
 
 
-@device
+@inlined
 def claim(lane, slots):
     """Address of the slot for the next record of `slots` slots; 0, counted, if the lane is full."""
     tail = load(lane + TAIL)
@@ -61,13 +61,13 @@ def claim(lane, slots):
     return lane + load(lane + DATA_DELTA) + ((tail & mask) << SLOT_SHIFT)
 
 
-@device
+@inlined
 def publish(lane, slots):
     """Make the record in the claimed slots visible to the agent."""
     store_release(lane + TAIL, load(lane + TAIL) + slots)
 
 
-@device
+@inlined
 def copy_slot(source, target):
     """Copy one slot from an address to another."""
     for offset in range(0, 1 << SLOT_SHIFT, 8):

@@ -11,13 +11,25 @@ LANE_DROPS = {
     "too_big": "the record does not fit into the slots that a record may take",
     "invalid": "a value was not a number of the right kind or range",
     "reentrant": "a record was made while the same thread was in the middle of another",
-    "no_lane": "the process has more threads than its segment has lanes",
+    "no_lane": "the process had more threads than its segment has lanes, or no shared memory",
 }
 # Drops that the agent counts, per source, while it takes records over.
 AGENT_DROPS = {
     "corrupt": "a slot did not hold a record; its bytes are skipped",
     "torn": "the producer was killed between the attempt and the publication",
 }
+# The same of a lane that was put aside; in rows it stands in the column of `torn`, under a flag.
+QUARANTINE_DROP = {
+    "quarantined": "its lane said what cannot be, or was cut short, and is read no more",
+}
+# Why a lane is put aside, so that nothing of it is read or believed any more.
+QUARANTINES = {
+    "positions": "its tail, or what an agent had noted in it, cannot be",
+    "counters": "its counters went back, or say that more came out than went in",
+    "truncated": "the program cut its own segment short",
+    "before": "an agent before this one has put it aside",
+}
+SICK = {reason: number for number, reason in enumerate(QUARANTINES, 1)}
 # Drops between the agent's frames and the aggregator's windows.
 DELIVERY_DROPS = {
     "backlog_full": "the aggregator was away longer than the agent's memory reaches",
@@ -27,7 +39,7 @@ DELIVERY_DROPS = {
     "late": "the record came after its window had been closed",
     "future": "the record's time lies too far ahead of the aggregator's clock",
 }
-DROPS = {**LANE_DROPS, **AGENT_DROPS, **DELIVERY_DROPS}
+DROPS = {**LANE_DROPS, **AGENT_DROPS, **QUARANTINE_DROP, **DELIVERY_DROPS}
 
 # The columns of a frame's table of sources, int64. Counters are cumulative over the source's life.
 SOURCE_COLUMNS = (
@@ -46,4 +58,5 @@ COLUMN = {name: index for index, name in enumerate(SOURCE_COLUMNS)}
 SOURCE_FINAL = 1  # the producer is gone and its lane is drained; nothing more will come
 SOURCE_BASELINE = 2  # the counters as they were when the agent took the source over; in_frame is
 #                      what it knows to be committed since
+SOURCE_QUARANTINED = 8  # with SOURCE_FINAL: the lane was put aside; `torn` counts what it held
 SOURCE_LOST = 4  # in_frame records of the source were given up: `backlog_full`

@@ -21,6 +21,7 @@ from rnts.accounting import (
     SOURCE_COLUMNS,
     SOURCE_FINAL,
     SOURCE_LOST,
+    SOURCE_QUARANTINED,
 )
 
 _KEY, _FLAGS, _IN_FRAME = COLUMN["key"], COLUMN["flags"], COLUMN["in_frame"]
@@ -29,6 +30,7 @@ _ATTEMPTS, _SAMPLED_OUT, _DELIVERED = (
     COLUMN["sampled_out"],
     COLUMN["delivered"],
 )
+_TORN = COLUMN["torn"]
 _COUNTED = [COLUMN[name] for name in (*LANE_DROPS, *AGENT_DROPS)]
 _SETTLED = [_SAMPLED_OUT, _DELIVERED, *_COUNTED]
 _SUMS = ("emitted", "sampled_out", "committed", "received", "in_flight", "unexplained")
@@ -178,7 +180,8 @@ class Accounts:
         moved = source.now - source.base
         counted = moved[_COUNTED]
         for column, count in zip(_COUNTED, counted, strict=True):
-            dropped[SOURCE_COLUMNS[column]] += int(count)
+            is_aside = column == _TORN and source.now[_FLAGS] & SOURCE_QUARANTINED
+            dropped["quarantined" if is_aside else SOURCE_COLUMNS[column]] += int(count)
         for reason, count in source.lost.items():
             dropped[reason] += count
         sums["emitted"] += int(moved[_ATTEMPTS])

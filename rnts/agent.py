@@ -202,6 +202,7 @@ class Agent:
             "segments": len(self._collector.segments),
             "lanes": len(self._collector.lanes),
             "segments_refused": dict(self._collector.refused),
+            "lanes_quarantined": dict(self._collector.quarantine.lanes),
             "backlog_frames": frames,
             "backlog_records": records,
             "retained_bytes": self._sender.retained_bytes,

@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnts import layout
+from rnts.accounting import SICK
+from rnts.bus_guard import BUS_GUARD
 from rnts.errors import SegmentError
 from rnts.kernels import lane as kernel
+from rnts.kernels.reports import COUNT_MAX
 from rnts.model import SLOT_BYTES
 from rnts.runtime import boot_id, has_ended, watch_process
 from rnts.segment import parse_names
@@ -41,6 +44,7 @@ class AttachedSegment:
         self.path = path
         self.lanes_used = 0
         self.names_position = 0
+        self.address = 0
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError as error:
@@ -63,6 +67,7 @@ class AttachedSegment:
 
     def _release(self) -> None:
         """Give lock and file back; a mapping has its own descriptor and would keep the lock."""
+        BUS_GUARD.release(self.address)
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         os.close(self._descriptor)
 
@@ -83,11 +88,7 @@ class AttachedSegment:
         slots = self.lane_slots
         if not 0 < self.process <= _PROCESS_LIMIT:
             raise SegmentError(f"foreign: {self.path} names no process but {self.process}")
-        if (
-            not 0 < self.lanes <= _LANES_LIMIT
-            or not 8 <= slots <= _SLOTS_LIMIT
-            or slots & slots - 1
-        ):
+        if not 0 < self.lanes <= _LANES_LIMIT or not 0 < slots <= _SLOTS_LIMIT or slots & slots - 1:
             raise SegmentError(f"foreign: {self.path} says {self.lanes} lanes of {slots} slots")
         self.mapped_bytes = layout.segment_bytes(self.lanes, slots)
         if size < self.mapped_bytes:
@@ -97,6 +98,7 @@ class AttachedSegment:
         buffer = mmap.mmap(self._descriptor, self.mapped_bytes)
         self.words: NDArray[np.int64] = np.frombuffer(buffer, np.int64)
         self.address = int(self.words.ctypes.data)
+        BUS_GUARD.protect(self.address, self.mapped_bytes)
 
     @property
     def is_owner_dead(self) -> bool:
@@ -111,14 +113,20 @@ class AttachedSegment:
         return np.array(rows, np.int64).reshape(len(rows), kernel.LANE_COLUMNS)
 
     def _lane_row(self, lane: int) -> list[int]:
-        """Where a lane lies, and where a former agent stopped in it."""
+        """Where a lane lies, and where a former agent stopped in it; sick if that cannot be."""
         offset = layout.lane_offset(lane)
         head = int(self.words[(offset + layout.LANE_HEAD) // 8])
         delivered = corrupt = active = 0
+        can_be = False  # one of the two notes is true at any moment
         for note, start in enumerate(layout.LANE_NOTES):
             at, records, bad = (int(v) for v in self.words[(offset + start) // 8 :][:3])
             if at == head:
                 delivered, corrupt, active = records, bad, note
+                can_be = records >= 0 and bad >= 0 and records + bad <= head < COUNT_MAX
+        if not can_be:
+            delivered = corrupt = 0
+        state = self.words[(offset + layout.LANE_STATE) // 8]
+        was_put_aside = state == layout.STATE_QUARANTINED
         row = [0] * kernel.LANE_COLUMNS
         row[kernel.CONTROL] = self.address + offset
         row[kernel.SLOTS] = self.address + layout.slots_offset(lane, self.lanes, self.lane_slots)
@@ -127,7 +135,14 @@ class AttachedSegment:
         row[kernel.DELIVERED] = delivered
         row[kernel.CORRUPT] = corrupt
         row[kernel.NOTE] = 1 - active
+        if was_put_aside or not can_be:
+            row[kernel.SICK] = SICK["before" if was_put_aside else "positions"]
         return row
+
+    def quarantine(self, control: int) -> int:
+        """Mark the lane whose control block is at `control`, for good; its number."""
+        self.words[(control - self.address + layout.LANE_STATE) // 8] = layout.STATE_QUARANTINED
+        return (control - self.address - layout.HEADER_BYTES) // layout.LANE_BYTES
 
     def no_lane_count(self) -> int:
         """Records that found no lane."""

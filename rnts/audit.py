@@ -33,6 +33,7 @@ class LaneReading:
     delivered: int  # records that an agent has taken, by the agent's own note in the segment
     corrupt: int
     occupied_slots: int
+    is_quarantined: bool = False  # an agent found that it says what cannot be
 
     @property
     def in_lane(self) -> int:
@@ -52,6 +53,7 @@ class Audit:
     in_lanes: int = 0
     with_agent: int = 0
     unattached: int = 0  # records in segments that no agent has reported yet
+    quarantined: list[str] = field(default_factory=list)  # lanes whose words count for nothing
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -85,6 +87,7 @@ class Audit:
             },
             "difference": self.difference,
             "balanced": self.is_balanced,
+            "quarantined": self.quarantined,
             "problems": self.problems,
         }
 
@@ -134,17 +137,24 @@ def _read_lane(path: Path, words: NDArray[np.int64], lane: int) -> LaneReading:
         return int(words[(start + offset) // 8])
 
     head = word(layout.LANE_HEAD)
+    attempts, sampled_out = word(layout.LANE_ATTEMPTS), word(layout.LANE_SAMPLED_OUT)
+    dropped = {reason: word(layout.LANE_DROP[reason]) for reason in LANE_DROPS}
     note = next((n for n in layout.LANE_NOTES if word(n) == head), layout.LANE_NOTES[0])
     return LaneReading(
         segment=path.name,
         lane=lane,
         key=source_key(path, lane),
-        attempts=word(layout.LANE_ATTEMPTS),
-        dropped={reason: word(layout.LANE_DROP[reason]) for reason in LANE_DROPS},
-        sampled_out=word(layout.LANE_SAMPLED_OUT),
+        attempts=attempts,
+        dropped=dropped,
+        sampled_out=sampled_out,
         delivered=word(note + 8),
-        corrupt=word(note + 16),
+        # Corrupt slots, as records: one whose header is lost leaves several slots that hold none.
+        corrupt=min(
+            word(note + 16),
+            max(0, attempts - sampled_out - sum(dropped.values()) - word(note + 8)),
+        ),
         occupied_slots=word(layout.LANE_TAIL) - head,
+        is_quarantined=word(layout.LANE_STATE) == layout.STATE_QUARANTINED,
     )
 
 
@@ -172,6 +182,9 @@ def examine(lanes: list[LaneReading], books: dict[str, Any]) -> Audit:
 def _match(audit: Audit, lane: LaneReading, source: dict[str, Any] | None) -> None:
     """Bring the books up to what one lane says now."""
     where = f"{lane.segment} lane {lane.lane}"
+    if lane.is_quarantined:  # the books have what it held, as `quarantined`
+        audit.quarantined.append(f"{where} is read no more: what it says cannot be")
+        return
     if lane.in_lane < 0:
         audit.problems.append(f"{where}: {-lane.in_lane} more records came out than went in")
     # A record takes a slot at least; one that is being written, or whole batches, take none yet.

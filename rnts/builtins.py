@@ -57,14 +57,18 @@ def _function(name: str, compiled: Any) -> Any:
     return make(_method(name, compiled, _METH_FASTCALL, ""), None, None)
 
 
+def plan() -> builtin.Plan:
+    """What the builtins are compiled for: this model, and the neurons of this Python."""
+    return builtin.Plan(_words_offset(), BYTES_OFFSET, _HEADER, _ARGUMENTS, _FINISHING)
+
+
 def prepare() -> Iterator[tuple[str, bool]]:
     """Compile or load the builtins, once; yields (name, whether its code was there already)."""
     if _ready:
         return
-    plan = builtin.Plan(_words_offset(), BYTES_OFFSET, _HEADER, _ARGUMENTS, _FINISHING)
-    record = builtin.compile_record(plan)
+    record = builtin.compile_record(plan())
     yield "record", record.cache_hits > 0
-    finish = builtin.compile_finish(plan)
+    finish = builtin.compile_finish(plan())
     yield "finish", finish.cache_hits > 0
     refuse = packed.compile_refuse()
     yield "refuse", refuse.cache_hits > 0

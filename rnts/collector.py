@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnts.accounting import COLUMN, SOURCE_COLUMNS, SOURCE_FINAL
+from rnts.accounting import COLUMN, SICK, SOURCE_COLUMNS, SOURCE_FINAL
 from rnts.attached import AttachedSegment, source_key
 from rnts.errors import SegmentError
 from rnts.frame import SOURCES_PER_FRAME_MAX
 from rnts.kernels import lane as kernel
 from rnts.kernels import reports
-from rnts.lane_rows import baseline_rows, last_rows, never_reported
+from rnts.lane_rows import baseline_rows, believed, last_rows, never_reported
 from rnts.model import FIELDS, KIND_MASK, Kind, Storage
+from rnts.quarantine import Quarantine
 from rnts.segment_files import SegmentFiles, is_maker_dead, is_unready, remove_file
 
 # A frame tells of each lane twice at most: when it is taken over, and what has moved in it.
@@ -52,6 +53,7 @@ class Collector:
         self.unread: dict[AttachedSegment, None] = {}  # whose logs have names nobody has read
         self.refused: Counter[str] = Counter()  # files not attached, names not taken, by reason
         self.lanes = np.zeros((0, kernel.LANE_COLUMNS), np.int64)
+        self.quarantine = Quarantine()
         self.baselines: list[NDArray[np.int64]] = []  # rows of new sources, for the agent to take
         self._files = SegmentFiles(folders)
         self._finish = finish or remove_file
@@ -124,15 +126,11 @@ class Collector:
         if not len(lanes):
             return
         lanes[:, kernel.KEY] = [source_key(segment.path, first + i) for i in range(len(lanes))]
+        baselines = baseline_rows(lanes)
         self.lanes = np.concatenate((self.lanes, lanes))
-        self._reported = np.concatenate((self._reported, never_reported(lanes)))
+        self._reported = np.concatenate((self._reported, believed(baselines)))
         self._owners += [segment] * len(lanes)
-        self.baselines += baseline_rows(lanes)
-
-    @property
-    def sick_lanes(self) -> int:
-        """Lanes that are left alone, since what their headers say cannot be."""
-        return int(self.lanes[:, kernel.SICK].sum())
+        self.baselines += baselines
 
     def wait(self, interval_ns: int, timeout_ns: int) -> bool:
         """Sleep until some lane holds a record, or for `timeout_ns`; whether one does."""
@@ -155,8 +153,11 @@ class Collector:
         """Rows of segments whose threads found no lane, where that number has moved or ends."""
         rows = []
         for segment in segments:
+            last = self._no_lane.get(segment, 0)
             count = segment.no_lane_count()
-            if count and (flags or count != self._no_lane.get(segment, 0)):
+            if not last <= count < reports.COUNT_MAX:  # scribbled over: what was believed stands
+                count = last
+            if count and (flags or count != last):
                 self._no_lane[segment] = count
                 row = [0] * len(SOURCE_COLUMNS)
                 row[COLUMN["key"]] = source_key(segment.path, -1)
@@ -166,27 +167,47 @@ class Collector:
         return np.array(rows, np.int64).reshape(len(rows), len(SOURCE_COLUMNS))
 
     def reap(self) -> NDArray[np.int64]:
-        """Let go of drained segments of dead processes; the last row of each of their sources.
+        """Put sick lanes aside, let go of drained segments of the dead; last rows of the sources.
 
         Call it after a pass that left nothing behind: a process found dead now published all that
         it ever will before that, so what the next pass finds is the end.
         """
+        rows = self._put_aside_sick()
         # One question to the kernel for all who are watched; who was dead on arrival is not.
         if not self._deaths.poll(0) and all(s.death_descriptor >= 0 for s in self.segments):
-            return _NO_ROWS
-        rows = []
+            return rows[0] if rows else _NO_ROWS
         for segment in [s for s in self.segments if s.is_owner_dead]:
             self._take_lanes(segment, segment.new_lanes())
             mine = np.array([owner is segment for owner in self._owners], bool)
             if not kernel.wait_for_records(np.ascontiguousarray(self.lanes[mine]), 0, 0):
-                rows += [last_rows(self.lanes[mine]), self._segment_rows([segment], SOURCE_FINAL)]
+                rows.append(last_rows(self.lanes[mine], self._reported[mine]))
+                rows += [self._segment_rows([segment], SOURCE_FINAL)]
                 self._forget(segment, mine)
         return np.concatenate(rows) if rows else _NO_ROWS
 
+    def _put_aside_sick(self) -> list[NDArray[np.int64]]:
+        """Read sick lanes no more; their last rows."""
+        truncated = self.quarantine.find_truncated(self.segments, self._owners)
+        if truncated is not None:
+            self.lanes[truncated, kernel.SICK] = SICK["truncated"]
+        sick = self.lanes[:, kernel.SICK] != 0
+        if not sick.any():
+            return []
+        rows = last_rows(self.lanes[sick], self._reported[sick])
+        self.quarantine.put_aside(self.lanes[sick], self._owners_of(sick), rows)
+        self._forget_lanes(sick)
+        return [rows]
+
+    def _owners_of(self, which: NDArray[np.bool_]) -> list[AttachedSegment]:
+        return [owner for owner, is_it in zip(self._owners, which, strict=True) if is_it]
+
+    def _forget_lanes(self, which: NDArray[np.bool_]) -> None:
+        self.lanes = np.ascontiguousarray(self.lanes[~which])
+        self._reported = self._reported[~which]
+        self._owners = self._owners_of(~which)
+
     def _forget(self, segment: AttachedSegment, mine: NDArray[np.bool_]) -> None:
-        self.lanes = np.ascontiguousarray(self.lanes[~mine])
-        self._reported = self._reported[~mine]
-        self._owners = [owner for owner in self._owners if owner is not segment]
+        self._forget_lanes(mine)
         self._watch = np.delete(self._watch, self.segments.index(segment), axis=0)
         self.segments.remove(segment)
         self.unread.pop(segment, None)

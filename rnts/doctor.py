@@ -20,7 +20,7 @@ def examine(endpoint: str | None = None) -> Iterator[Finding]:
     checks: tuple[Callable[[], Finding], ...] = (
         this_platform,
         libraries,
-        lambda: machine.shared_memory(runtime.SHARED_MEMORY),
+        lambda: machine.shared_memory(segments_folder()),
         runtime_folder,
         lambda: address(endpoint),
         kernels,
@@ -42,6 +42,14 @@ def this_platform() -> Finding:
         return Finding("platform", "fail", found, "run RNTS on a machine of that kind")
     system = os.uname()
     return Finding("platform", "ok", f"{system.sysname} {system.release}, {system.machine}")
+
+
+def segments_folder() -> Path:
+    """The folder that has to hold the segments, or the one in which it will be made."""
+    if "RNTS_RUNTIME_DIR" not in os.environ:
+        return runtime.SHARED_MEMORY
+    folder = runtime.runtime_folder()
+    return next((place for place in (folder, *folder.parents) if place.is_dir()), folder)
 
 
 def libraries(distribution: str = "rnts") -> Finding:

@@ -51,6 +51,7 @@ LANE_HEAD = 256
 LANE_NOTES = (264, 288)
 
 STATE_FREE, STATE_ACTIVE, STATE_RETIRED = 0, 1, 2
+STATE_QUARANTINED = 3  # written by an agent that found the lane's header to be impossible
 
 EMITTER_PYTHON, EMITTER_COMPILED = 1, 2
 LANES_MAX = 64

@@ -23,7 +23,7 @@ from rnts.identities import identities_of, identity_of
 from rnts.lane_owner import LaneOwner
 from rnts.neuron import Neuron, SilentNeuron
 from rnts.runtime import lane_slots_wanted, make_runtime_folder
-from rnts.segment import IS_SUPPORTED, Segment
+from rnts.segment import IS_SUPPORTED, RETRY_S, Segment, is_want
 from rnts.solitude import Solitude
 from rnts.writer import LaneWriter
 
@@ -44,13 +44,13 @@ class Producer:
     def __init__(self, lanes: int = layout.LANES_MAX, lane_slots: int | None = None) -> None:
         self.local: Any = threading.local()
         self.idle_writers: list[LaneWriter] = []
-        self._lanes = lanes
-        self._lane_slots = lane_slots
+        self._lanes, self._lane_slots = lanes, lane_slots
         self._solitude = Solitude()
         self._segment: Segment | None = None
         self._names: dict[int, bytes] = {}  # kept for a child after a fork
         self._untold: dict[int, bytes] = {}  # not yet in the log
         self._records_without_lane = 0
+        self._attach_after_s = 0.0
         self._emitter: CompiledEmitter | None = None
         self._replaced: threading.local | None = None  # keeps lanes with threads that may use them
         self._jit: bool | None = None  # which emitter was asked for
@@ -149,10 +149,9 @@ class Producer:
             self._emitter.close(for_good=True)
         segment, self._segment = self._segment, None
         self.local = threading.local()
-        if segment is not None:
-            seen_ns = segment.words[layout.HEADER_AGENT_SEEN_NS // 8]
-            if unlink or time.time_ns() - seen_ns > _AGENT_AWAY_NS:
-                segment.unlink()
+        is_alone = segment and time.time_ns() - segment.agent_seen_ns() > _AGENT_AWAY_NS
+        if segment is not None and (unlink or is_alone):
+            segment.unlink()
 
     def after_fork_in_child(self) -> None:
         """Forget all that is the parent's; the names are announced anew by the child."""
@@ -219,14 +218,16 @@ class Producer:
 
     def _attach(self, chooses: bool = False) -> Segment | None:
         is_new = self._segment is None
-        if is_new and self.enabled:
+        if is_new and self.enabled and time.monotonic() >= self._attach_after_s:
             try:
                 folder = make_runtime_folder()
                 slots = self._lane_slots or _lane_slots(folder)
                 self._segment = Segment(folder, self._lanes, slots)
             except (OSError, ValueError, RntsError) as error:
-                self._enabled = False
-                self.complaints.once("segment", f"telemetry is off: no shared memory: {error}")
+                self._attach_after_s = time.monotonic() + RETRY_S
+                self._enabled = is_want(error)  # then records are counted meanwhile, as `no_lane`
+                what = "records are lost while there is" if self._enabled else "telemetry is off:"
+                self.complaints.once("segment", f"{what} no shared memory: {error}")
                 return None
             self._segment.words[layout.HEADER_NO_LANE // 8] = self._records_without_lane
             self._untold = {**self._names, **self._untold}

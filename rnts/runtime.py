@@ -49,6 +49,14 @@ def lane_slots_wanted(folder: Path) -> int | None:
         return None
 
 
+def agent_seen_ns(folder: Path) -> int:
+    """When an agent was last at work in `folder`, in nanoseconds since the epoch; 0 if never."""
+    try:
+        return (folder / LANE_SLOTS_NAME).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def segment_folders() -> list[Path]:
     """Folders in which an agent of this user looks for segments; root looks into everyone's."""
     own = runtime_folder()

@@ -1,5 +1,6 @@
 """A process's segment of shared memory, as its owner makes and fills it."""
 
+import errno
 import mmap
 import os
 import struct
@@ -10,9 +11,11 @@ from pathlib import Path
 from rnts import layout
 from rnts.fence import Fence
 from rnts.model import SLOT_BYTES
-from rnts.runtime import SEGMENT_SUFFIX, boot_id, process_start_time
+from rnts.runtime import SEGMENT_SUFFIX, agent_seen_ns, boot_id, process_start_time
 
 _NAME_HEADER = struct.Struct("<HQ")
+RETRY_S = 1.0  # when to look again for what was wanting
+_WANT = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 _NAMES_AT_ONCE = 4096  # in one write
 
 
@@ -93,9 +96,19 @@ class Segment:
         except OSError:
             return False
 
+    def agent_seen_ns(self) -> int:
+        """When an agent was last here, or in this folder: a life may be over before it comes."""
+        here_ns = self.words[layout.HEADER_AGENT_SEEN_NS // 8]
+        return max(here_ns, agent_seen_ns(self.path.parent))
+
     def unlink(self) -> None:
         """Remove the file; mappings go on until their owners let go."""
         self.path.unlink(missing_ok=True)
+
+
+def is_want(error: Exception) -> bool:
+    """Whether a segment could not be made for want of memory or descriptors, which may pass."""
+    return isinstance(error, OSError) and error.errno in _WANT
 
 
 def _create_file(folder: Path, stem: str) -> tuple[Path, int]:

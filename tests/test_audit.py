@@ -52,7 +52,7 @@ def test_what_moved_meanwhile_is_found() -> None:
         "version": 1, "emitted": 13, "aggregated": 6, "sampled_out": 0,
         "dropped": {"lane_full": 3},
         "in_flight": {"in_lanes": 2, "with_agent": 2, "unattached": 0},
-        "difference": 0, "balanced": True, "problems": [],
+        "difference": 0, "balanced": True, "quarantined": [], "problems": [],
     }  # fmt: skip
 
 

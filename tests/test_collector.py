@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from capture_tools import Taker, producing, read_lane
-from hypothesis import given
+from conftest import NIGHTLY
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rnts
@@ -296,12 +297,15 @@ def test_slots_that_hold_no_record_are_counted(runtime_folder: Path) -> None:
 
 SCRIBBLES = st.lists(
     st.tuples(
-        st.sampled_from(["header", "lane", "slots", "names"]), st.integers(0, 2**31), HOSTILE
+        st.sampled_from(["header", "lane", "slots", "names", "log"]),
+        st.integers(0, 2**31),
+        HOSTILE,
     ),
     max_size=12,
 )
 
 
+@settings(max_examples=100_000 if NIGHTLY else 100)
 @given(scribbles=SCRIBBLES, is_dead=st.booleans())
 def test_no_bytes_of_a_segment_harm_the_agent(
     scribbles: list[tuple[str, int, int]], is_dead: bool
@@ -318,8 +322,12 @@ def test_no_bytes_of_a_segment_harm_the_agent(
         room["slots"] = (layout.data_offset(2) // 8, 2 * 8 * 16)
         records = []
         for where, index, value in scribbles:
-            start, count = room[where]
-            segment.words[start + index % count] = value
+            if where == "log":
+                place = segment.size + index % 64
+                os.pwrite(segment.descriptor, value.to_bytes(8, "little"), place)
+            else:
+                start, count = room[where]
+                segment.words[start + index % count] = value
             records += taker.take()
             taker.collector.source_rows()
             taker.collector.wait(1000, 0)

@@ -1,5 +1,6 @@
 """The application's end: light to import, quiet where it cannot work, exact where it can."""
 
+import json
 import logging
 import os
 import threading
@@ -131,6 +132,66 @@ def test_full_memory_costs_records_but_no_crash(small_memory: Path) -> None:
     assert run.stdout == "done\n200\n"
     assert len(run.stderr.splitlines()) == 1
     assert "no memory for another lane" in run.stderr
+
+
+FULL = """
+import json, os, subprocess, sys
+import rnts
+folder = os.environ["RNTS_RUNTIME_DIR"]
+filler = os.open(folder + "/filler", os.O_CREAT | os.O_WRONLY)
+try:
+    while True:
+        os.write(filler, bytes(4096))
+except OSError:
+    os.close(filler)
+neuron = rnts.neuron("n")
+for i in range(20):
+    assert neuron.record(queue_depth=i) is False
+doctor = [sys.executable, "-m", "rnts", "doctor", "--json"]
+findings = json.loads(subprocess.run(doctor, capture_output=True).stdout)
+os.unlink(folder + "/filler")
+rnts.PROCESS._attach_after_s = 0
+neuron.record(queue_depth=20)
+print(json.dumps([rnts.PROCESS.segment().words[11], findings]))
+"""
+
+
+def test_memory_that_is_full_at_the_start_is_said_and_counted(small_memory: Path) -> None:
+    """The program runs on, one line tells why, `doctor` says so, and the lost ones are counted."""
+    run = run_python(FULL, RNTS_RUNTIME_DIR=str(small_memory))
+    assert run.returncode == 0, run.stderr
+    assert "records are lost while there is no shared memory" in run.stderr.splitlines()[0]
+    without_lane, report = json.loads(run.stdout)
+    assert without_lane >= 20
+    assert [
+        finding["verdict"] for finding in report["findings"] if finding["check"] == "shared memory"
+    ] == ["fail"]
+
+
+def test_a_segment_that_finds_no_memory_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Records made meanwhile are `no_lane` in the segment that comes later; one line in the log."""
+    producer = Producer(1, 64)
+    neuron = producer.neuron
+    with monkeypatch.context() as full:
+
+        def fail(*arguments: Any) -> int:
+            raise OSError(28, "No space left on device")
+
+        full.setattr(os, "posix_fallocate", fail)
+        made = neuron("n")
+        assert [made.record(queue_depth=1) for _ in range(5)] == [False] * 5
+        assert producer.enabled
+    monkeypatch.setattr(producer, "_attach_after_s", 0.0)
+    assert made.record(queue_depth=1) is True
+    segment = producer.segment()
+    assert segment is not None
+    assert header(segment, layout.HEADER_NO_LANE) == 5
+    assert [name for _, name in names_in(segment)] == ["n"]
+    assert len([r for r in caplog.records if r.levelno >= logging.WARNING]) == 1
+    producer.close(unlink=True)
+    os.close(segment.descriptor)
 
 
 def test_memory_that_fills_up_later_is_counted(

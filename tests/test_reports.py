@@ -50,6 +50,7 @@ def test_every_counter_has_its_column() -> None:
     control = words(layout.LANE_BYTES)
     for i, offset in enumerate(COUNTED):
         control[offset // 8] = 100 + i
+    control[layout.LANE_ATTEMPTS // 8] = 10_000
     lanes = np.zeros((1, kernel.LANE_COLUMNS), np.int64)
     lanes[0, kernel.CONTROL] = control.ctypes.data
     own = {kernel.KEY: 7, kernel.TAKEN: 3, kernel.DELIVERED: 11, kernel.CORRUPT: 2}
@@ -60,7 +61,7 @@ def test_every_counter_has_its_column() -> None:
     assert reports.report_lanes(lanes, never_reported(lanes), rows) == 1
     row = dict(zip(SOURCE_COLUMNS, rows[0].tolist(), strict=True))
     assert (row["key"], row["flags"], row["in_frame"]) == (7, 0, 3)
-    assert (row["attempts"], row["sampled_out"], row["delivered"]) == (100, 101, 11)
+    assert (row["attempts"], row["sampled_out"], row["delivered"]) == (10_000, 101, 11)
     assert [row[reason] for reason in LANE_DROPS] == [102 + i for i in range(len(LANE_DROPS))]
     assert (row["corrupt"], row["torn"]) == (2, 0)
     assert lanes[0, kernel.TAKEN] == 0
@@ -77,6 +78,7 @@ def test_a_lane_is_told_of_when_a_counter_moves(offset: int) -> None:
     assert reports.report_lanes(lanes, reported, rows) == 3
     assert reports.report_lanes(lanes, reported, rows) == 0
 
+    controls[1][layout.LANE_ATTEMPTS // 8] += offset != layout.LANE_ATTEMPTS
     controls[1][offset // 8] += 1
     assert reports.report_lanes(lanes, reported, rows) == 1
     assert rows[0, COLUMN["key"]] == 2

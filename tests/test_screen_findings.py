@@ -108,6 +108,10 @@ def test_the_counts_of_another_aggregator_are_not_compared() -> None:
             {"agents": [{"host": "h", "suspend_ns_last": 9 * SECOND, "suspend_seen_ns": NOW}]},
             "WARNING  h was asleep for 9.00 s: nothing was measured meanwhile",
         ),
+        (
+            {"agents": [{"host": "h", "pid": 7, "lanes_quarantined": {"positions": 2}}]},
+            "WARNING  agent 7 on h reads some lanes no more, since what they say cannot be: pos",
+        ),
         ({"window": {"complete": False}}, "WARNING  the last window is incomplete"),
         ({"accounting": {"emitted": 0}}, "UNKNOWN  no record has arrived yet"),
         ({"window": None}, "UNKNOWN  no window of time is complete yet"),

@@ -32,7 +32,7 @@ INTRINSICS = ("kernels/atomics.py", "kernels/pyapi.py", "kernels/arguments.py")
 OWNERS = {
     "numpy": ("kernels/*", "rnts/*"),
     "numba": ("kernels/_jit.py", "kernels/_export.py", *INTRINSICS, "rnts/jit.py"),
-    "llvmlite": ("kernels/_objects.py", *INTRINSICS),
+    "llvmlite": ("kernels/_objects.py", *INTRINSICS, "rnts/bus_guard.py"),
     "lz4": ("rnts/frame.py",),
     "zmq": ("rnts/links/zmq.py",),
     "psutil": ("rnts/host*.py",),

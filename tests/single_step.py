@@ -1,0 +1,102 @@
+"""Runs a function in a child process one machine instruction at a time, or kills it after one."""
+
+import ctypes
+import functools
+import os
+import platform
+import signal
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+_TRACEME, _SINGLESTEP, _SETOPTIONS = 0, 9, 0x4200
+_EXITKILL = 0x100000  # the child never outlives the test
+_REFUSED = 77  # exit status of a child that may not be traced
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.ptrace.restype = ctypes.c_long
+_libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+
+class SteppedChild:
+    """A fork of this process that has stopped just before `run()`, after `prepare()`.
+
+    It stops again when `run()` has returned. The few thousand instructions of the interpreter
+    around `run()` are stepped through with it, and do no harm.
+    """
+
+    def __init__(self, run: Callable[[], object], prepare: Callable[[], object] = int) -> None:
+        self.steps = 0
+        self.process = os.fork()
+        if self.process == 0:
+            _be_stepped(run, prepare)
+        status = self._wait()
+        if not os.WIFSTOPPED(status):
+            raise PermissionError(f"the child ended with status {status} before it could stop")
+        assert os.WSTOPSIG(status) == signal.SIGSTOP, f"stopped by {os.WSTOPSIG(status)}"
+        _libc.ptrace(_SETOPTIONS, self.process, None, _EXITKILL)
+
+    def step(self) -> bool:
+        """Let one instruction happen; False once `run()` has returned."""
+        if _libc.ptrace(_SINGLESTEP, self.process, None, None) != 0:
+            raise OSError(ctypes.get_errno(), "cannot step")
+        status = self._wait()
+        assert os.WIFSTOPPED(status), f"the child ended with status {status} in the middle"
+        if os.WSTOPSIG(status) == signal.SIGSTOP:
+            return False
+        assert os.WSTOPSIG(status) == signal.SIGTRAP, f"stopped by {os.WSTOPSIG(status)}"
+        self.steps += 1
+        return True
+
+    def every_step(self) -> Iterator[int]:
+        """The number of instructions done so far, after each of them."""
+        while self.step():
+            yield self.steps
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        if self.process:
+            os.kill(self.process, signal.SIGKILL)
+            os.waitpid(self.process, 0)
+            self.process = 0
+
+    def _wait(self) -> int:
+        return os.waitpid(self.process, 0)[1]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+
+def _be_stepped(run: Callable[[], object], prepare: Callable[[], object]) -> None:
+    """What the child does; it never returns to the test that it is a copy of."""
+    try:
+        prepare()
+        if _libc.ptrace(_TRACEME, 0, None, None) != 0:
+            os._exit(_REFUSED)
+        stop, me, number = os.kill, os.getpid(), signal.SIGSTOP
+        stop(me, number)
+        run()
+        stop(me, number)
+    finally:
+        os._exit(1)
+
+
+@functools.cache
+def reason_not_to_step() -> str | None:
+    """Why this machine lets nobody step; None if it does."""
+    if platform.machine() != "x86_64":
+        return f"single steps are tried on x86-64 only, not on {platform.machine()}"
+    try:
+        with SteppedChild(int) as child:
+            child.step()
+    except OSError as error:
+        return f"ptrace is forbidden here: {error}"
+    return None
