@@ -12,21 +12,23 @@ if TYPE_CHECKING:
     from rnts.perf.suite import Benchmark
 
 _NOT_INSTALLED = "not installed"
+_TAILS = ("_p99", "_p999")
 
 
 def print_figures(
     benchmarks: Mapping[str, Mapping[str, Any]], known: "Mapping[str, Benchmark]"
 ) -> None:
-    """A row for each figure; what is lost stands in the first row of its benchmark."""
-    table = _table(("", "left"), ("", "left"), ("", "right"), ("ratio", "right"), ("lost", "right"))
+    """A row for each figure, with its tails; what is lost is in the first row of its benchmark."""
+    titles = ("", "p99", "p99.9", "ratio", "lost")
+    table = _table(("", "left"), ("", "left"), *((title, "right") for title in titles))
     for name, figures in benchmarks.items():
         references = known[name].references
         lost = exact(figures["lost"]) if "lost" in figures else ""
         for figure, value in figures.items():
-            if figure == "lost":
+            if figure == "lost" or is_tail(figure, figures):
                 continue
-            shown = text_of(figure, value)
-            table.add_row(name, figure, shown, ratio_of(figure, figures, references), lost)
+            row = (text_of(figure, value), *tails_of(figure, figures))
+            table.add_row(name, figure, *row, ratio_of(figure, figures, references), lost)
             name, lost = "", ""
         table.add_row()
     _print(table)
@@ -66,6 +68,17 @@ def text_of(figure: str, value: Any) -> str:
     if "seconds" in words:
         return f"{value:.3f} s"
     return f"{count(value)}/s" if figure.endswith("per_second") else count(value)
+
+
+def is_tail(figure: str, figures: Mapping[str, Any]) -> bool:
+    """Whether a figure is the p99 or p99.9 of another one, in whose row it stands."""
+    return any(figure.endswith(tail) and figure.removesuffix(tail) in figures for tail in _TAILS)
+
+
+def tails_of(figure: str, figures: Mapping[str, Any]) -> tuple[str, ...]:
+    """The p99 and the p99.9 of a figure that has them."""
+    values = (figures.get(figure + tail) for tail in _TAILS)
+    return tuple("" if value is None else text_of(figure, value) for value in values)
 
 
 def ratio_of(figure: str, figures: Mapping[str, Any], references: Mapping[str, str]) -> str:

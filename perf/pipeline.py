@@ -75,16 +75,18 @@ class Step:
 class Road:
     """The running processes, and what they say of themselves."""
 
-    def __init__(self, box: Sandbox, client: Client, window_ms: int) -> None:
+    def __init__(
+        self, box: Sandbox, client: Client, window_ms: int, producers: int = PRODUCERS
+    ) -> None:
         self._box, self._client = box, client
         settings = {
             "RNTS_COLLECTION__RING_BUFFER_SIZE": str(LANE_SLOTS),
             "RNTS_AGGREGATION__WINDOW_MS": str(window_ms),
         }
         aggregator, agent = start_road(box, client, "--no-host", **settings)
-        share = NEURONS // PRODUCERS
+        share = NEURONS // producers
         self._producers = [
-            box.start("rnts.perf.producer", str(share), str(SEED + n)) for n in range(PRODUCERS)
+            box.start("rnts.perf.producer", str(share), str(SEED + n)) for n in range(producers)
         ]
         self._roles = {"producer": self._producers, "agent": [agent], "aggregator": [aggregator]}
         for producer in self._producers:
@@ -116,11 +118,11 @@ class Road:
         start_ns = time.time_ns()
         for producer in self._producers:
             assert producer.stdin is not None
-            producer.stdin.write(f"{rate / PRODUCERS} {seconds}\n")
+            producer.stdin.write(f"{rate / len(self._producers)} {seconds}\n")
             producer.stdin.flush()
         self._watch(step, start_ns, start_ns + round(seconds * 1e9))
         for producer in self._producers:
-            attempted, taken = map(int, self._answer(producer))
+            attempted, taken, _ = map(int, self._answer(producer))
             step.attempted += attempted
             step.taken += taken
         if not step.taken:

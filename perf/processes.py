@@ -26,7 +26,7 @@ def startup(smoke: bool) -> dict[str, Any]:
     with sandbox():
         figures = {
             "help_ms": _median_ms(["-m", "rnts", "--help"], repeats),
-            "import_ms": statistics.median(_import_ms() for _ in range(repeats)),
+            "import_ms": import_ms(repeats),
             "python_ms": _median_ms(["-c", "pass"], repeats),
         }
     starts = [_first_snapshot_ms() for _ in range(1 if smoke else 3)]
@@ -43,10 +43,13 @@ def _median_ms(arguments: list[str], repeats: int) -> float:
     return statistics.median(times)
 
 
-def _import_ms() -> float:
-    """What `import rnts` takes in a process that has imported nothing else."""
+def import_ms(repeats: int) -> float:
+    """What `import rnts` takes in a process that has imported nothing else: the median."""
     command = [sys.executable, "-c", _IMPORT]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    runs = (
+        subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(repeats)
+    )
+    return statistics.median(float(done.stdout) for done in runs)
 
 
 def _first_snapshot_ms() -> float:

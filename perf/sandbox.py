@@ -1,6 +1,8 @@
 """A place of a benchmark's own: a private runtime folder, and processes that end with it."""
 
+import contextlib
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -28,6 +30,7 @@ class Sandbox:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.children: list[subprocess.Popen[str]] = []
+        self._killed: set[int] = set()  # pids of children that were to end
         self._settings = folder / "settings.yaml"
         self._settings.touch()
 
@@ -65,12 +68,44 @@ class Sandbox:
 
     def require_alive(self) -> None:
         """Raise RntsError with the last words of a child that has ended."""
-        for number, child in enumerate(self.children):
-            if child.poll() is not None:
-                lines = (self.folder / f"{number}.log").read_text().splitlines()
-                words = "\n".join(lines[-_LAST_LINES:]) or "it said nothing"
-                command = " ".join(map(str, child.args[2:]))  # type: ignore[index]
-                raise RntsError(f"{command} ended ({child.returncode}): {words}")
+        for child in self.children:
+            if child.poll() is not None and child.pid not in self._killed:
+                raise RntsError(self.last_words(child))
+
+    def last_words(self, child: subprocess.Popen[str]) -> str:
+        """Which child has ended, how, and what it said last."""
+        lines = (self.folder / f"{self.children.index(child)}.log").read_text().splitlines()
+        words = "\n".join(lines[-_LAST_LINES:]) or "it said nothing"
+        command = " ".join(map(str, child.args[2:]))  # type: ignore[index]
+        return f"{command} ended ({child.returncode}): {words}"
+
+    def ask(self, child: subprocess.Popen[str], line: str, timeout_s: float) -> str:
+        """Write a line to a child and read its answer, as `hear`."""
+        assert child.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has ended, which `hear` tells
+            child.stdin.write(line)
+            child.stdin.flush()
+        return self.hear(child, timeout_s)
+
+    def hear(self, child: subprocess.Popen[str], timeout_s: float = _START_S) -> str:
+        """Read a line from a child that says one at a time.
+
+        Raises RntsError with its last words if there comes none; then it is gone.
+        """
+        assert child.stdout is not None
+        poll = select.poll()
+        poll.register(child.stdout, select.POLLIN)
+        line = child.stdout.readline() if poll.poll(timeout_s * 1000) else ""
+        if not line:
+            self.kill(child)
+            raise RntsError(self.last_words(child))
+        return line
+
+    def kill(self, child: subprocess.Popen[str]) -> None:
+        """Kill one child, which then is no failure; it is gone when this returns."""
+        self._killed.add(child.pid)
+        child.kill()
+        child.wait()
 
     def stop(self) -> None:
         """Kill the children: what they would still deliver is of no use, and takes its time."""

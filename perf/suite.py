@@ -15,7 +15,10 @@ from rnts.process import SUPERVISED
 
 LIMIT_S = 600.0
 _LAST_LINES = 5
-_LIBRARIES = ("numba", "numpy", "lz4", "pyzmq", "prometheus-client")
+_LIBRARIES = (
+    "numba", "numpy", "lz4", "pyzmq",
+    "prometheus-client", "opentelemetry-sdk", "viztracer", "faster-fifo",
+)  # fmt: skip
 
 
 class Benchmark(NamedTuple):
@@ -50,14 +53,20 @@ def _by_mix(ours: Iterable[str], theirs: str, units: Iterable[str] = ("ns",)) ->
     }
 
 
-_FROM_PYTHON = (
-    "snapshot_python",
-    "three_metrics_python",
-    "one_metric_python",
-    "activation",
-    "trace",
-)
-_FROM_NJIT = ("njit", "njit_no_clock", "three_metrics_njit", "three_metrics_njit_no_clock")
+_CALLS = (
+    "snapshot_python", "snapshot_python_keywords", "three_metrics_python", "one_metric_python",
+    "struct", "disabled_python", "activation", "trace", "njit", "njit_no_clock",
+    "three_metrics_njit", "three_metrics_njit_no_clock", "disabled_njit",
+)  # fmt: skip
+_PEER_CALLS = (
+    "untraced", "pack_into", "clock_python", "clock_njit", "prometheus_labels",
+    "prometheus_histogram", "prometheus_multiprocess_counter", "opentelemetry_counter",
+    "opentelemetry_histogram", "opentelemetry_span", "viztracer", "faster_fifo",
+    "multiprocessing_queue",
+)  # fmt: skip
+_REFERENCE = "prometheus_counter_ns"
+_TAILS = ("_p99", "_p999")
+
 _CLOCK_ERRORS = tuple(
     f"tsc_{way}_every_{every_ms}_ms_error_ns_{rank}"
     for every_ms in (250, 1000)
@@ -67,20 +76,17 @@ _CLOCK_ERRORS = tuple(
 
 BENCHMARKS = (
     _benchmark(
-        "record_python", "capture:record_python", "record from Python; to struct.pack_into",
-        {f"{name}_ns": "pack_into_ns" for name in (*_FROM_PYTHON, "disabled_python")},
-        "clock_python_ns", "untraced_ns", "prometheus_counter_ns",
-    ),
-    _benchmark(
-        "record_njit", "capture:record_njit", "record from compiled code; to the clock",
-        {f"{name}_ns": "clock_njit_ns" for name in _FROM_NJIT},
+        "capture", "capture:capture", "a call, a burst, a death; to a counter of prometheus_client",
+        {f"{name}_ns": _REFERENCE for name in (*_CALLS, *_PEER_CALLS)},
+        *(f"{name}_ns{tail}" for name in _PEER_CALLS for tail in ("", *_TAILS)),
+        *(f"{_REFERENCE}{tail}" for tail in _TAILS),
     ),
     _benchmark(
         "clock", "clocks:clock", "the clock, and a calibrated counter in its place",
         {"clock_gettime_njit_ns": "tsc_njit_ns"}, *_CLOCK_ERRORS,
     ),
     _benchmark(
-        "drain", "capture:drain", "lanes to the agent; to a copy of memory",
+        "drain", "drain:drain", "lanes to the agent; to a copy of memory",
         {"drain_ns": "memory_copy_ns"},
     ),
     _benchmark(
@@ -101,6 +107,7 @@ BENCHMARKS = (
     ),
     _benchmark("idle", "processes:idle", "agent and aggregator without work"),
     _benchmark("pipeline", "pipeline:pipeline", "producers to windows, through all processes"),
+    _benchmark("sustained", "sustained:sustained", "a million records a second for a minute"),
 )  # fmt: skip
 BY_NAME = {benchmark.name: benchmark for benchmark in BENCHMARKS}
 PEERS = {benchmark.name: benchmark.peers for benchmark in BENCHMARKS}
@@ -136,6 +143,7 @@ def run(benchmark: Benchmark, smoke: bool) -> dict[str, Any]:
     if process.returncode != 0:
         words = "\n".join(errors.splitlines()[-_LAST_LINES:]) or "it said nothing"
         raise RntsError(f"benchmark {benchmark.name} failed ({process.returncode}):\n{words}")
+    sys.stderr.write(errors)  # what it told besides, such as which peer is left out
     found: dict[str, Any] = json.loads(output)
     return found
 

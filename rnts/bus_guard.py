@@ -133,6 +133,8 @@ class BusGuard:
 
     def release(self, address: int) -> None:
         """Leave the mapping that begins there to itself; to be called before it is unmapped."""
+        if not len(self._words):
+            return  # nothing was ever protected
         for row in range(self._words[_ROWS]):
             if self._row(row)[_START] == address:
                 self._row(row)[_END] = 0
