@@ -1,7 +1,8 @@
-"""What one lane carries: a program that reports without a pause, and an agent's pass after pass.
+"""What one lane takes: a burst that finds room in it, and a program that reports without a pause.
 
-Both have a core of their own, where there are two. The program does not wait when its lane is full,
-so what it attempts beyond is dropped and stands beside as `overload_…`.
+Without a pause the program and an agent's pass after pass have a core of their own, where there are
+two. It does not wait when its lane is full, so what it attempts beyond is dropped and stands beside
+as `overload_…`.
 """
 
 import select
@@ -12,12 +13,13 @@ from typing import Any
 from rnts.errors import RntsError
 from rnts.perf.drain import Drain
 from rnts.perf.processes import Process
-from rnts.perf.sandbox import sandbox
+from rnts.perf.sandbox import Sandbox, sandbox
 from rnts.producer import LANE_SLOTS_DEFAULT
 
 _NEURONS, _SEED = 256, 1
 _SECONDS, _REPEATS = 0.5, 7
 _SMOKE_SECONDS, _SMOKE_REPEATS = 0.1, 1
+_BURSTS, _ANSWER_S = 100, 10.0
 # After a pass that brought less, the agent rests, too: each look at a lane takes a piece of memory
 # away from the core of the program, and costs the program more than it costs us.
 _WORTH_A_PASS = LANE_SLOTS_DEFAULT // 2
@@ -25,7 +27,7 @@ _PAUSE_S = 0.0001
 
 
 def burst(smoke: bool) -> dict[str, Any]:
-    """Records that came through in a second, and what the program offered beyond."""
+    """Records a second: of bursts that find room, of all that came through without a pause."""
     seconds, repeats = (_SMOKE_SECONDS, _SMOKE_REPEATS) if smoke else (_SECONDS, _REPEATS)
     carried, offered, lost = [], [], []
     with sandbox() as box:
@@ -33,6 +35,7 @@ def burst(smoke: bool) -> dict[str, Any]:
         box.hear(producer)
         drain = Drain()
         drain.empty()
+        bursts = [_burst_rate(box, producer, drain) for _ in range(_BURSTS)]
         for _ in range(repeats):
             drained, (attempted, taken, elapsed_ns) = _run(producer, seconds, drain)
             if drained != taken:
@@ -44,10 +47,20 @@ def burst(smoke: bool) -> dict[str, Any]:
             raise RntsError(f"{sum(lost)} records were not taken, {drain.lost()} were counted")
         drain.close()
     return {
-        "burst_records_per_second": statistics.median(carried),
-        "overload_burst_records_per_second": statistics.median(offered),
-        "overload_burst_lost": sum(lost),
+        "burst_records_per_second": statistics.median(bursts),
+        "flat_out_records_per_second": statistics.median(carried),
+        "overload_flat_out_records_per_second": statistics.median(offered),
+        "overload_flat_out_lost": sum(lost),
     }
+
+
+def _burst_rate(box: Sandbox, producer: Process, drain: Drain) -> float:
+    """Let the program fill a part of its lane, and then empty it; records a second, by the wall."""
+    attempted, taken, elapsed_ns = map(int, box.ask(producer, "0 0.0001\n", _ANSWER_S).split())
+    drain.empty()
+    if taken < attempted:
+        raise RntsError(f"of {attempted} records {attempted - taken} found no room")
+    return taken * 1e9 / elapsed_ns
 
 
 def _run(producer: Process, seconds: float, drain: Drain) -> tuple[int, list[int]]:

@@ -79,6 +79,20 @@ def _three(lane, now, i, ids, whole):
     )  # fmt: skip
 
 
+@_inlined
+def _own(lane, now, i):
+    """Report all metrics as a program that has just computed them: nothing is read from memory."""
+    share = i * 0.001
+    return jit.record(
+        lane, 7, now,
+        activation_count=i, processing_time_ns=i + 50_000, queue_depth=i & 63, memory_bytes=i << 12,
+        messages_sent=i + 1, messages_received=i + 2, bytes_transmitted=i << 6,
+        connection_count=i & 15, cpu_usage_percent=share, gpu_usage_percent=share + 1.0,
+        cache_hit_rate=share * 0.5, signal_strength=share - 50.0, noise_ratio=share * 0.25,
+        activation_potential=share - 64.0,
+    )  # fmt: skip
+
+
 def _fingerprint() -> int:
     """A number for all sources that are compiled into the emitters."""
     digest = hashlib.sha256()
@@ -133,6 +147,28 @@ def _compile_reports(fingerprint: int) -> tuple[Any, ...]:
     return report_snapshots, report_snapshots_at, report_three, report_three_at, report_each
 
 
+def _compile_own(fingerprint: int) -> tuple[Any, ...]:
+    """As `_compile_reports`."""
+
+    @kernel("int64(int64, int64)")
+    def report_own(lane, count):
+        """Report so many records of values at hand, by the clock; returns how many were taken."""
+        taken = fingerprint * 0
+        for i in range(count):
+            taken += _own(lane, jit.now_ns(), i)
+        return taken
+
+    @kernel("int64(int64, int64, int64)")
+    def report_own_at(lane, now, count):
+        """Report so many records of values at hand, at one time; returns how many were taken."""
+        taken = fingerprint * 0
+        for i in range(count):
+            taken += _own(lane, now, i)
+        return taken
+
+    return report_own, report_own_at
+
+
 def _compile_pace(fingerprint: int) -> Any:
     """As `_compile_reports`."""
 
@@ -173,4 +209,5 @@ def read_clock(count):
 report_snapshots, report_snapshots_at, report_three, report_three_at, report_each = (
     _compile_reports(_fingerprint())
 )
+report_own, report_own_at = _compile_own(_fingerprint())
 report_paced = _compile_pace(_fingerprint())

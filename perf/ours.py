@@ -44,9 +44,11 @@ _STATEMENTS = {
 }
 # The same fields as a snapshot, in the order of the arguments.
 _ROW = struct.Struct("<BBHIQQ" + "QQIQQQQI" + "fffddd")
-_NJIT_STATEMENTS = {  # where {rows} are those to report
-    "njit_ns": "snapshots(lane, {rows})",
-    "njit_no_clock_ns": "snapshots_at(lane, 1, {rows})",
+_NJIT_STATEMENTS = {  # where {count} records of values at hand are to report, or {rows}
+    "njit_ns": "own(lane, {count})",
+    "njit_no_clock_ns": "own_at(lane, 1, {count})",
+    "njit_rows_ns": "snapshots(lane, {rows})",
+    "njit_rows_no_clock_ns": "snapshots_at(lane, 1, {rows})",
     "three_metrics_njit_ns": "three(lane, {rows})",
     "three_metrics_njit_no_clock_ns": "three_at(lane, 1, {rows})",
 }
@@ -98,6 +100,8 @@ def _njit_names() -> dict[str, Any]:
         "many_rows": many_rows,
         "rows": rows,
         "no_rows": rows.first(0),
+        "own": emitters.report_own,
+        "own_at": emitters.report_own_at,
         "snapshots": emitters.report_snapshots,
         "snapshots_at": emitters.report_snapshots_at,
         "three": emitters.report_three,
@@ -110,7 +114,11 @@ def _njit_names() -> dict[str, Any]:
 def _njit_contenders() -> dict[str, Contender]:
     """Loops in compiled code; what it costs to call them with no rows is not theirs."""
     found = {
-        name: Contender(text.format(rows="*rows"), _NJIT_CALLS, text.format(rows="*no_rows"))
+        name: Contender(
+            text.format(rows="*rows", count=_NJIT_CALLS),
+            _NJIT_CALLS,
+            text.format(rows="*no_rows", count=0),
+        )
         for name, text in _NJIT_STATEMENTS.items()
     }
     off, off_nothing = (f"each(no_lanes, *{rows})" for rows in ("many_rows", "no_rows"))

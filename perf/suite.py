@@ -56,6 +56,7 @@ def _by_mix(ours: Iterable[str], theirs: str, units: Iterable[str] = ("ns",)) ->
 _CALLS = (
     "snapshot_python", "snapshot_python_keywords", "three_metrics_python", "one_metric_python",
     "struct", "disabled_python", "activation", "trace", "njit", "njit_no_clock",
+    "njit_rows", "njit_rows_no_clock",
     "three_metrics_njit", "three_metrics_njit_no_clock", "disabled_njit",
 )  # fmt: skip
 _PEER_CALLS = (
