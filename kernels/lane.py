@@ -116,8 +116,19 @@ def _slots_of(out, row, kind_masks):
 
 
 @device
+def _may_hold_nan(out, row, exponents):
+    """Whether a word of floats has an exponent of ones only, as NaN and infinity have."""
+    for i in range(exponents.shape[0]):
+        value = out[row, exponents[i, 0]]
+        low, high = exponents[i, 1], exponents[i, 2]
+        if (value & low == low) | (value & high == high):
+            return True
+    return False
+
+
+@device
 def _clear_nans(out, row, floats):
-    """Take the bit of each field that holds a NaN out of the mask; how many there were."""
+    """Take the bit of each field that holds a NaN out of the mask."""
     mask = (out[row, 0] >> 32) & 0xFFFFFFFF
     kept = mask
     for i in range(floats.shape[0]):
@@ -136,7 +147,7 @@ def _clear_nans(out, row, floats):
 @device
 def _drain_lane(lanes, lane, out, start, limit, tables):
     """Copy about `limit` slots of one lane to `out[start:]`; the new length of `out`."""
-    kind_masks, floats = tables
+    kind_masks, floats, exponents = tables
     head = lanes[lane, POSITION]
     ring = lanes[lane, MASK]
     published = load_acquire(lanes[lane, CONTROL] + TAIL) - head
@@ -158,7 +169,8 @@ def _drain_lane(lanes, lane, out, start, limit, tables):
         for k in range(1, slots):
             address = lanes[lane, SLOTS] + (((head + used + k) & ring) << SLOT_SHIFT)
             _copy_slot(address, out, filled + k)
-        _clear_nans(out, filled, floats)
+        if _may_hold_nan(out, filled, exponents):
+            _clear_nans(out, filled, floats)
         filled += slots
         used += slots
         taken += 1
@@ -182,8 +194,8 @@ def _store_head(lanes, lane):
     lanes[lane, NOTE] ^= 1
 
 
-@kernel("int64(int64[:,::1], int64[:,::1], int64, int64, int64[::1], int64[:,::1])")
-def drain(lanes, out, start, per_lane, kind_masks, floats):
+@kernel("int64(int64[:,::1], int64[:,::1], int64, int64, int64[::1], int64[:,::1], int64[:,::1])")
+def drain(lanes, out, start, per_lane, kind_masks, floats, exponents):
     """Copy whole records of all lanes to `out[start:]`, free their slots; the new length of `out`.
 
     lanes:      int64[lanes, LANE_COLUMNS], updated in place
@@ -191,6 +203,7 @@ def drain(lanes, out, start, per_lane, kind_masks, floats):
     per_lane:   slots that one lane may give in this call, so that none waits long for another
     kind_masks: int64[5], the fields that a record of each kind may have
     floats:     int64[fields, 4]: mask bit, word, shift, 1 for 64 bits; a NaN there is made absent
+    exponents:  int64[words, 3]: a word that holds floats, the bits of the exponents in it
 
     Each slot is copied before it is looked at, since its owner can change it at any time; a
     record that cannot be is skipped, one slot, and counted in CORRUPT.
@@ -198,5 +211,7 @@ def drain(lanes, out, start, per_lane, kind_masks, floats):
     filled = start
     for lane in range(lanes.shape[0]):
         if lanes[lane, SICK] == 0:
-            filled = _drain_lane(lanes, lane, out, filled, per_lane, (kind_masks, floats))
+            filled = _drain_lane(
+                lanes, lane, out, filled, per_lane, (kind_masks, floats, exponents)
+            )
     return filled

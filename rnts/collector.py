@@ -38,6 +38,18 @@ _FLOATS = np.array(
 )
 
 
+def _exponents() -> NDArray[np.int64]:
+    """Words that hold floats, and the bits of their exponents; one float in a word stands twice."""
+    found: dict[int, list[int]] = {}
+    for field in (f for f in FIELDS if f.storage.is_float):
+        bits = 0x7FF0000000000000 if field.storage is Storage.F64 else 0x7F800000 << field.shift
+        found.setdefault(field.word, []).append(bits)
+    return np.array([(word, bits[0], bits[-1]) for word, bits in found.items()], np.int64)
+
+
+EXPONENTS = _exponents()
+
+
 class Collector:
     """Lanes of all attached segments in one table, so that a pass is one call of a kernel.
 
@@ -138,7 +150,9 @@ class Collector:
 
     def drain(self, out: NDArray[np.int64], start: int, per_lane: int) -> int:
         """Copy records of all lanes to `out[start:]`, int64[n, 16]; the new length."""
-        filled: int = kernel.drain(self.lanes, out, start, per_lane, _KIND_MASKS, _FLOATS)
+        filled: int = kernel.drain(
+            self.lanes, out, start, per_lane, _KIND_MASKS, _FLOATS, EXPONENTS
+        )
         return filled
 
     def source_rows(self) -> NDArray[np.int64]:
