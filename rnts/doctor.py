@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from rnts import machine, platform, runtime, warmup
+from rnts.emitters import emitters
 from rnts.errors import RntsError
 from rnts.machine import Finding
 
@@ -24,6 +25,7 @@ def examine(endpoint: str | None = None) -> Iterator[Finding]:
         runtime_folder,
         lambda: address(endpoint),
         kernels,
+        emitters,
         machine.open_files,
         machine.file_size,
         machine.clock,
