@@ -4,7 +4,6 @@ After each round the audit balances: whatever died, each record is aggregated, o
 reason, or on its way. At the end nothing is left behind: no segment, no lane, no descriptor.
 """
 
-import contextlib
 import os
 import random
 import signal
@@ -123,15 +122,6 @@ def population(tmp_path: Path, chance: random.Random) -> Iterator[Population]:
     made.end()
 
 
-def segments_in(folder: Path) -> list[Path]:
-    """The files of segments; one whose maker was killed before it was ready is none."""
-    found = []
-    for path in folder.glob("*.seg"):
-        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-            found += [path] * any(file.read(8))
-    return found
-
-
 def begin_agent() -> subprocess.Popen[bytes]:
     """A new agent, once the aggregator has heard of it."""
     agent = start("agent", "--no-host")
@@ -165,7 +155,7 @@ def test_a_population_that_dies_at_random_is_accounted_for(
             if turn == rounds // 2 + rounds // 4:
                 resident = resident_bytes(agent)
         population.end()
-        until(lambda: not segments_in(runtime_folder), "segments stay behind")
+        until(lambda: not list(runtime_folder.glob("*.seg")), "segments stay behind")
         until(lambda: audit().in_flight == 0, "records are in flight for good")
         until(lambda: agent_says(agent)["segments"] == 0, "the agent keeps segments")
         assert agent_says(agent)["lanes"] == 0
