@@ -4,6 +4,7 @@ It is a real segment with lanes of the default size, which is emptied between tw
 nothing is dropped; `lost` says whether that held.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ class Drain:
     """The agent's side of all segments in this process's runtime folder."""
 
     def __init__(self) -> None:
-        self._folder = runtime_folder()
+        self._folder = Path(runtime_folder())
         self._slots = np.zeros((4 * LANE_SLOTS_DEFAULT, SLOT_WORDS), np.int64)
         self._collector = Collector(lambda: [self._folder])
 

@@ -17,8 +17,9 @@
 Importing starts no thread and loads neither numpy nor numba; `rnts.jit` is for compiled code.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
 
 from rnts.events import (
     Activated,
@@ -34,7 +35,10 @@ from rnts.producer import PROCESS
 from rnts.text import name_to_id
 from rnts.trace import trace
 
+TYPE_CHECKING = False  # see `rnts.value`
 if TYPE_CHECKING:
+    from typing import Any
+
     from rnts.instrumentation import Instrumentation
 
 __version__ = "0.1.0"
@@ -108,7 +112,7 @@ def record_batch(array: Any) -> int:
 
 def instrument(
     *libraries: str, loop_interval_s: float = 0.25, log_level: int | str = "ERROR"
-) -> "Instrumentation":
+) -> Instrumentation:
     """Let libraries report: any of "asyncio", "threading", "multiprocessing" and "logging".
 
     `loop_interval_s` is how often an event loop is asked how late it is, `log_level` from which

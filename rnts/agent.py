@@ -40,7 +40,7 @@ log = logging.getLogger("rnts.agent")
 
 def agent_id() -> int:
     """The id of this user's agent on this machine, the same for each of its lives."""
-    place = f"{boot_id()}/{os.uname().nodename}/{runtime_folder()}".encode()
+    place = f"{boot_id()}/{os.uname().nodename}/{Path(runtime_folder())}".encode()
     return int.from_bytes(hashlib.blake2b(place, digest_size=8).digest(), "little") | 1
 
 
@@ -142,7 +142,7 @@ class Agent:
         if self._rhythm.is_due("status", now_ns):
             self._collector.mark_seen()
             with contextlib.suppress(OSError):  # programs look at the time of this file, too
-                os.utime(runtime_folder() / LANE_SLOTS_NAME)
+                os.utime(Path(runtime_folder(), LANE_SLOTS_NAME))
             meta = self._meta()
         frame = self._encoder.encode(
             slots, sequence=number, watermark_ns=self._watermark_ns, sources=table, meta=meta

@@ -23,7 +23,7 @@ def run_agent(settings: Settings, stop: StopEvent) -> None:
     """Run the agent until told to stop."""
     settings.require_built("agent")
     load_kernels()
-    folder = make_runtime_folder()
+    folder = Path(make_runtime_folder())
     guard = claim_role("agent", folder)
     collection, transport = settings.telemetry.collection, settings.telemetry.transport
     try:

@@ -1,10 +1,12 @@
 """Which emitter serves a process; asked once, and without loading what is not wanted."""
 
+from __future__ import annotations
+
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # see `rnts.value`
 if TYPE_CHECKING:
     from rnts.compiled import CompiledEmitter
 
@@ -27,7 +29,7 @@ def is_compiled_wanted() -> bool:
     return is_warm()
 
 
-def make_compiled(attach: Callable[[], object]) -> "CompiledEmitter":
+def make_compiled(attach: Callable[[], object]) -> CompiledEmitter:
     """A compiled emitter that calls `attach` for a lane; RuntimeError where there cannot be one.
 
     Numba may raise anything else on a machine that it does not get along with.

@@ -1,11 +1,26 @@
 """What the library says to an application about itself: each thing once, to the log."""
 
-import logging
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 
 from rnts.model import METRIC_NAMES
 
-log = logging.getLogger("rnts")
+TYPE_CHECKING = False  # see `rnts.value`
+if TYPE_CHECKING:
+    from logging import Logger
+
+
+def _log() -> Logger | None:
+    """The log; loaded here, since a program of which nothing is said need not pay its 5 ms.
+
+    None while the program is in the middle of loading it, or ends: then it is said next time.
+    """
+    try:
+        from logging import getLogger
+    except ImportError:
+        return None
+    return getLogger("rnts")
 
 
 class Complaints:
@@ -16,7 +31,7 @@ class Complaints:
 
     def once(self, what: str, message: str) -> None:
         """Say a message, unless something was said of this before."""
-        if what not in self._said:
+        if what not in self._said and (log := _log()):
             self._said.add(what)
             log.warning(message)
 

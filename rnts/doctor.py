@@ -49,8 +49,8 @@ def this_platform() -> Finding:
 def segments_folder() -> Path:
     """The folder that has to hold the segments, or the one in which it will be made."""
     if "RNTS_RUNTIME_DIR" not in os.environ:
-        return runtime.SHARED_MEMORY
-    folder = runtime.runtime_folder()
+        return Path(runtime.SHARED_MEMORY)
+    folder = Path(runtime.runtime_folder())
     return next((place for place in (folder, *folder.parents) if place.is_dir()), folder)
 
 
@@ -82,7 +82,7 @@ def _release(version: str) -> list[int]:
 def runtime_folder(folder: Path | None = None, user: int | None = None) -> Finding:
     """Whether the folder where our processes meet is the user's own, and nobody else's."""
     name = "runtime folder"
-    folder = folder or runtime.runtime_folder()
+    folder = folder or Path(runtime.runtime_folder())
     user = os.getuid() if user is None else user
     fix = f"remove {folder}, or set RNTS_RUNTIME_DIR to another folder"
     try:

@@ -1,13 +1,18 @@
 """`Neuron.record` as plain functions, generated from the model: one writes, one is off."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from rnts.fence import IS_ORDERED
 from rnts.misuse import RECORD_ARGUMENTS, TIME_MAX, plain_time, plain_values
 from rnts.model import FIELD, METRIC_NAMES, SLOT_BYTES, Kind
 from rnts.writer import EMITTERS, SAMPLE_FORMAT, fields_of
+
+TYPE_CHECKING = False  # see `rnts.value`
+if TYPE_CHECKING:
+    from typing import Any
 
 _RECORD_DOC = """Report what the neuron did; True if the record is on its way to the agent.
 

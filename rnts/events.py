@@ -1,59 +1,70 @@
 """The events that a neuron can report; their fields are the specification's."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from rnts.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Activated:
+class Activated(Value):
     """The neuron began to work."""
 
-    code: ClassVar[int] = 0
+    code = 0
     strength: float
-    trigger: str = ""
+    trigger: str
+
+    def __init__(self, strength: float, trigger: str = "") -> None:
+        self.__dict__.update(strength=strength, trigger=trigger)
 
 
-@dataclass(frozen=True, slots=True)
-class Deactivated:
+class Deactivated(Value):
     """The neuron stopped and has left."""
 
-    code: ClassVar[int] = 1
-    reason: str = ""
+    code = 1
+    reason: str
+
+    def __init__(self, reason: str = "") -> None:
+        self.__dict__.update(reason=reason)
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionEstablished:
+class ConnectionEstablished(Value):
     """The neuron is connected to a peer."""
 
-    code: ClassVar[int] = 2
+    code = 2
     peer_id: int
 
+    def __init__(self, peer_id: int) -> None:
+        self.__dict__.update(peer_id=peer_id)
 
-@dataclass(frozen=True, slots=True)
-class ConnectionLost:
+
+class ConnectionLost(Value):
     """The neuron lost its connection to a peer."""
 
-    code: ClassVar[int] = 3
+    code = 3
     peer_id: int
-    reason: str = ""
+    reason: str
+
+    def __init__(self, peer_id: int, reason: str = "") -> None:
+        self.__dict__.update(peer_id=peer_id, reason=reason)
 
 
-@dataclass(frozen=True, slots=True)
-class ThresholdExceeded:
+class ThresholdExceeded(Value):
     """One of the neuron's metrics passed a limit."""
 
-    code: ClassVar[int] = 4
+    code = 4
     metric: str
     value: float
 
+    def __init__(self, metric: str, value: float) -> None:
+        self.__dict__.update(metric=metric, value=value)
 
-@dataclass(frozen=True, slots=True)
-class ErrorOccurred:
+
+class ErrorOccurred(Value):
     """The neuron failed at something."""
 
-    code: ClassVar[int] = 5
+    code = 5
     error_type: str
-    details: str = ""
+    details: str
+
+    def __init__(self, error_type: str, details: str = "") -> None:
+        self.__dict__.update(error_type=error_type, details=details)
 
 
 Event = (

@@ -8,7 +8,6 @@ of such a neuron is a hash of its name and of the process, and a child after a f
 import functools
 import os
 import sys
-from pathlib import Path
 
 from rnts.model import TEXT_BYTES_MAX
 from rnts.neuron import Neuron
@@ -59,9 +58,10 @@ def shortened(text: str) -> str:
 @functools.cache
 def program() -> str:
     """What this process runs, as the group of what is not the application's own code."""
-    path = Path(sys.argv[0]) if getattr(sys, "argv", None) else Path()
-    name = path.parent.name if path.name == "__main__.py" else path.name
-    return shortened(name) if name and name != "-c" else "python"
+    path = sys.argv[0].rstrip("/") if getattr(sys, "argv", None) else ""
+    folder, name = os.path.split(path)
+    name = os.path.basename(folder) if name == "__main__.py" else name
+    return "python" if name in ("", ".", "-c") else shortened(name)
 
 
 def _process_key() -> str:

@@ -4,13 +4,18 @@ No fast path comes here. The builtin hands over what it cannot convert by itself
 Python what could not be packed.
 """
 
+from __future__ import annotations
+
 import math
 import operator
 import struct
 from collections.abc import Iterable
-from typing import Any
 
 from rnts.model import FIELD, METRIC_NAMES, Storage
+
+TYPE_CHECKING = False  # see `rnts.value`
+if TYPE_CHECKING:
+    from typing import Any
 
 RECORD_ARGUMENTS = (*METRIC_NAMES, "health", "weight")
 _FIELDS = [FIELD[name] for name in RECORD_ARGUMENTS]

@@ -13,11 +13,10 @@ follows in `slots - 1` continuation slots: `text_bytes` bytes, each string as a 
 UTF-8. Adding a metric is adding one row to `_METRICS`.
 """
 
-from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
-from typing import Any, get_args
 
 from rnts import events
+from rnts.value import Value
 
 SLOT_BYTES = 128
 SLOT_WORDS = SLOT_BYTES // 8
@@ -65,7 +64,6 @@ class Storage(IntEnum):
         return self in (Storage.F32, Storage.F64)
 
 
-@dataclass(frozen=True)
 class Field:
     """One field of a record.
 
@@ -74,16 +72,22 @@ class Field:
     another neuron. `step` is the grid on which a float travels: the error is at most half of it.
     """
 
-    name: str
-    unit: str
-    storage: Storage
-    role: str
-    meaning: str
-    step: float | None = None
-    kind: Kind = Kind.SAMPLE
-    bit: int = -1
-    word: int = field(default=-1)
-    shift: int = field(default=-1)
+    def __init__(
+        self,
+        name: str,
+        unit: str,
+        storage: Storage,
+        role: str,
+        meaning: str,
+        step: float | None = None,
+        kind: Kind = Kind.SAMPLE,
+    ) -> None:
+        self.name, self.unit, self.storage, self.role = name, unit, storage, role
+        self.meaning, self.step, self.kind = meaning, step, kind
+        self.bit = self.word = self.shift = -1  # until it is laid out
+
+    def __repr__(self) -> str:
+        return f"<Field {self.name}>"
 
     @property
     def mask(self) -> int:
@@ -126,15 +130,16 @@ _OF_LINKS = (
 
 def _lay_out(listed: tuple[Field, ...]) -> tuple[Field, ...]:
     """Give each field its bit, and its place: within a kind, widest first, then as listed."""
-    placed: dict[str, Field] = {}
+    for bit, f in enumerate(listed):
+        f.bit = bit
     for kind in Kind:
         position = WORD_FIELDS * 64
         of_kind = [f for f in listed if f.kind is kind]
         for f in sorted(of_kind, key=lambda f: -f.storage.bits):
-            placed[f.name] = replace(f, word=position // 64, shift=position % 64)
+            f.word, f.shift = position // 64, position % 64
             position += f.storage.bits
         assert position <= SLOT_BYTES * 8, f"the fields of a {kind.name} do not fit into a slot"
-    return tuple(replace(placed[f.name], bit=bit) for bit, f in enumerate(listed))
+    return listed
 
 
 FIELDS = _lay_out(_METRICS + _OF_SAMPLES + _OF_EVENTS + _OF_LINKS)
@@ -149,22 +154,26 @@ LAYOUT = tuple((f.word, f.shift, int(f.storage), int(f.role == "counter")) for f
 STEPS = tuple(f.step or 0.0 for f in FIELDS)
 
 
-@dataclass(frozen=True)
-class EventType:
+class EventType(Value):
     """One type of event: its number in slots and on the wire, and its fields as (name, type)."""
 
     code: int
     name: str
-    fields: tuple[tuple[str, Any], ...]
+    fields: tuple[tuple[str, type], ...]
     meaning: str
 
+    def __init__(
+        self, code: int, name: str, fields: tuple[tuple[str, type], ...], meaning: str
+    ) -> None:
+        self.__dict__.update(code=code, name=name, fields=fields, meaning=meaning)
 
-def _event_type(cls: Any) -> EventType:
+
+def _event_type(event: type[events.Event]) -> EventType:
     """Read off an event's class; a float is kept in `event_value`, an int is a peer, a str text."""
-    typed = tuple((f.name, f.type) for f in fields(cls))
-    return EventType(cls.code, cls.__name__, typed, (cls.__doc__ or "").strip())
+    typed = tuple(event.__annotations__.items())
+    return EventType(event.code, event.__name__, typed, (event.__doc__ or "").strip())
 
 
-EVENTS = tuple(_event_type(cls) for cls in get_args(events.Event))
+EVENTS = tuple(_event_type(event) for event in events.Event.__args__)
 EVENT = {e.name: e for e in EVENTS}
 NAME_FIELDS = ("name", "group", "role", "host")

@@ -1,9 +1,10 @@
 """The handle by which an application reports what one of its neurons does."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from rnts import writer
 from rnts.emitter import record, record_silently
@@ -11,9 +12,14 @@ from rnts.events import Event
 from rnts.model import FIELD, Health, Kind
 from rnts.ticks import Tick, ticks_of
 
+TYPE_CHECKING = False  # see `rnts.value`
 if TYPE_CHECKING:
+    from typing import Any, Self, TypeVar, overload
+
     from rnts.compiled import CompiledEmitter
     from rnts.producer import Producer
+
+    F = TypeVar("F", bound=Callable[..., Any])
 
 _HEALTH_MASK = FIELD["health"].mask
 _TYPE_MASK = FIELD["event_type"].mask
@@ -25,8 +31,6 @@ _LINK_NAMES = ("messages", "bytes", "latency_ns", "timestamp_ns")
 _LINKS_KEPT_MAX = 1024  # of one neuron; links to more peers are made when they are asked for
 _SAMPLE_ZEROS = (0,) * 14  # all fields of a sample but the last two, weight and health
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 
 class Neuron:
     """One neuron. All methods are safe in threads and coroutines; none raises but
@@ -35,7 +39,7 @@ class Neuron:
     __slots__ = ("_links", "_producer", "_ticks", "_words", "group", "id", "name", "role")
 
     def __init__(
-        self, producer: "Producer", neuron_id: int, name: str, group: str, role: str
+        self, producer: Producer, neuron_id: int, name: str, group: str, role: str
     ) -> None:
         self._producer = producer
         self.id = neuron_id
@@ -55,8 +59,7 @@ class Neuron:
         if not isinstance(event, Event):
             return lane.refuse("invalid")
         mask, value, peer_id, strings = _TYPE_MASK, 0.0, 0, []
-        for name in event.__slots__:
-            argument = getattr(event, name)
+        for name, argument in vars(event).items():
             if name == "peer_id":
                 mask, peer_id = mask | _PEER_MASK, argument
             elif name in ("strength", "value"):
@@ -75,7 +78,7 @@ class Neuron:
         strings = (reason,) if reason else ()
         return lane.write(writer.SAMPLE_FORMAT, (*header, *_SAMPLE_ZEROS, 0.0, state), strings)
 
-    def link(self, peer: "Neuron | int") -> "Link":
+    def link(self, peer: Neuron | int) -> Link:
         """The link to another neuron, given itself or by its id.
 
         Raises TypeError or ValueError where `peer` is neither.
@@ -91,16 +94,19 @@ class Neuron:
                 links[peer_id] = found
         return found
 
-    def activation(self) -> "Activation":
+    def activation(self) -> Activation:
         """Time a block of work: `with neuron.activation(): …` counts and reports it."""
         activation = _new(Activation)  # half the time of a call of the class, in Python 3.11
         activation._neuron = self
         return activation
 
-    @overload
-    def trace(self, function: F, /) -> F: ...
-    @overload
-    def trace(self, /, *, errors: bool = True) -> Callable[[F], F]: ...
+    if TYPE_CHECKING:
+
+        @overload
+        def trace(self, function: F, /) -> F: ...
+        @overload
+        def trace(self, /, *, errors: bool = True) -> Callable[[F], F]: ...
+
     def trace(self, function: Any = None, /, *, errors: bool = True) -> Any:
         """Report every call of a function as an activation of this neuron; see `rnts.trace`."""
         from rnts.trace import Run, decorate
@@ -125,7 +131,7 @@ class Neuron:
         self._ticks: Iterator[Tick] = ticks_of(self._producer, self.id)
         return self._ticks
 
-    def _writer(self) -> "writer.LaneWriter | CompiledEmitter | None":
+    def _writer(self) -> writer.LaneWriter | CompiledEmitter | None:
         try:
             found: writer.LaneWriter | CompiledEmitter | None = self._producer.local.writer
         except AttributeError:

@@ -89,7 +89,7 @@ def claim_role(role: str, folder: Path | None = None) -> socket.socket:
     An abstract socket: the kernel frees it with the process, however that ends. Raises UsageError
     where another process has the role.
     """
-    place = folder or runtime_folder()
+    place = folder or Path(runtime_folder())
     guard = socket.socket(socket.AF_UNIX)
     try:
         guard.bind(f"\0rnts-{role}:{str(place)[-80:]}")

@@ -5,15 +5,14 @@ supported system, or `RNTS_DISABLE=1`, every call is a cheap no-op and the reaso
 After a fork the child starts with a segment of its own on its first record.
 """
 
+from __future__ import annotations
+
 import atexit
 import contextlib
-import logging
 import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from rnts import layout
 from rnts.choice import is_compiled_wanted, make_compiled
@@ -27,15 +26,16 @@ from rnts.segment import IS_SUPPORTED, RETRY_S, Segment, is_want
 from rnts.solitude import Solitude
 from rnts.writer import LaneWriter
 
+TYPE_CHECKING = False  # see `rnts.value`
 if TYPE_CHECKING:
+    from typing import Any
+
     from rnts.compiled import CompiledEmitter
 
 LANE_SLOTS_DEFAULT = 16_384
 LANE_SLOTS_MIN, LANE_SLOTS_MAX = 64, 1 << 20
 _AGENT_AWAY_NS = 10_000_000_000  # an agent that was seen within this will fetch what we leave
 _NAMES_KEPT_MAX = 2_000_000  # beyond it a name is told again when it is asked for again
-
-log = logging.getLogger("rnts")
 
 
 class Producer:
@@ -58,7 +58,7 @@ class Producer:
         self._enabled = IS_SUPPORTED and os.environ.get("RNTS_DISABLE", "") in ("", "0")
         self._open = True
         if not IS_SUPPORTED:
-            log.warning("telemetry is off: segments need Linux on a little-endian machine")
+            self.complaints.once("system", "telemetry is off: segments need a little-endian Linux")
 
     @property
     def enabled(self) -> bool:
@@ -107,7 +107,7 @@ class Producer:
         """Let go of the name of a neuron that has left, so that it is not announced anew."""
         self._names.pop(neuron.id, None)
 
-    def attach_thread(self) -> "LaneWriter | CompiledEmitter | None":
+    def attach_thread(self) -> LaneWriter | CompiledEmitter | None:
         """The calling thread's writer, made on its first record; None where there can be none.
 
         A compiled emitter is the writer of all threads.
@@ -191,7 +191,7 @@ class Producer:
             return None
         return None if lane is None else LaneWriter(segment, lane)
 
-    def _open_emitter(self) -> "CompiledEmitter | None":
+    def _open_emitter(self) -> CompiledEmitter | None:
         """The compiled emitter, if that is to serve, with a lane, if there is one."""
         segment = self._attach()
         emitter = self._emitter
@@ -239,7 +239,7 @@ class Producer:
         return self._segment
 
 
-def _lane_slots(folder: Path) -> int:
+def _lane_slots(folder: str) -> int:
     """As many as the agent asks for, within reason."""
     wanted = lane_slots_wanted(folder) or LANE_SLOTS_DEFAULT
     return layout.power_of_two(min(max(wanted, LANE_SLOTS_MIN), LANE_SLOTS_MAX))

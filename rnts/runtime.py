@@ -1,32 +1,40 @@
-"""Where the processes of one user meet: the runtime folder, its sockets and its segments."""
+"""Where the processes of one user meet: the runtime folder, its sockets and its segments.
+
+Paths are strings here: `pathlib` costs 10 ms, which an application that reports need not pay.
+"""
+
+from __future__ import annotations
 
 import os
 import select
 import stat
-from pathlib import Path
 
 from rnts.errors import UsageError
 
-SHARED_MEMORY = Path("/dev/shm")
+TYPE_CHECKING = False  # see `rnts.value`
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHARED_MEMORY = "/dev/shm"
 SOCKET_NAME = "aggregator.sock"
 LANE_SLOTS_NAME = "lane_slots"  # written by the agent: what its ring_buffer_size asks programs for
 SEGMENT_SUFFIX = ".seg"
 IPC_PATH_BYTES_MAX = 107  # sun_path of Linux, less the closing zero
 
 
-def runtime_folder() -> Path:
+def runtime_folder() -> str:
     """$RNTS_RUNTIME_DIR, else /dev/shm/rnts-<uid>; named only, not made."""
     if chosen := os.environ.get("RNTS_RUNTIME_DIR"):
-        return Path(chosen)
-    return SHARED_MEMORY / f"rnts-{os.getuid()}"
+        return chosen.rstrip("/") or "/"  # a link with a slash behind it passes for its folder
+    return f"{SHARED_MEMORY}/rnts-{os.getuid()}"
 
 
-def make_runtime_folder() -> Path:
+def make_runtime_folder() -> str:
     """The runtime folder, made if needed; refused where another user could write into it."""
     folder = runtime_folder()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        info = folder.lstat()
+        os.makedirs(folder, 0o700, exist_ok=True)
+        info = os.lstat(folder)
     except OSError as error:
         raise UsageError(
             f"{folder} cannot be made: {error.strerror}; processes meet in shared memory there: "
@@ -40,34 +48,36 @@ def make_runtime_folder() -> Path:
     return folder
 
 
-def lane_slots_wanted(folder: Path) -> int | None:
+def lane_slots_wanted(folder: str) -> int | None:
     """Slots of a lane that the agent asks the programs of this user for; None if it does not."""
     try:
-        with open(folder / LANE_SLOTS_NAME) as file:
+        with open(os.path.join(folder, LANE_SLOTS_NAME)) as file:
             return int(file.read(16))
     except (OSError, ValueError):
         return None
 
 
-def agent_seen_ns(folder: Path) -> int:
+def agent_seen_ns(folder: str) -> int:
     """When an agent was last at work in `folder`, in nanoseconds since the epoch; 0 if never."""
     try:
-        return (folder / LANE_SLOTS_NAME).stat().st_mtime_ns
+        return os.stat(os.path.join(folder, LANE_SLOTS_NAME)).st_mtime_ns
     except OSError:
         return 0
 
 
 def segment_folders() -> list[Path]:
     """Folders in which an agent of this user looks for segments; root looks into everyone's."""
-    own = runtime_folder()
+    from pathlib import Path
+
+    own = Path(runtime_folder())
     if os.getuid() != 0 or "RNTS_RUNTIME_DIR" in os.environ:
         return [own]
-    return sorted({own, *SHARED_MEMORY.glob("rnts-[0-9]*")})
+    return sorted({own, *Path(SHARED_MEMORY).glob("rnts-[0-9]*")})
 
 
 def default_endpoint() -> str:
     """The address at which this user's aggregator listens unless told otherwise."""
-    path = runtime_folder() / SOCKET_NAME
+    path = os.path.join(runtime_folder(), SOCKET_NAME)
     if len(os.fsencode(path)) > IPC_PATH_BYTES_MAX:
         raise UsageError(
             f"the socket path {path} has more than {IPC_PATH_BYTES_MAX} bytes; "

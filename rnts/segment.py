@@ -1,17 +1,23 @@
 """A process's segment of shared memory, as its owner makes and fills it."""
 
+from __future__ import annotations
+
+import contextlib
 import errno
 import mmap
 import os
 import struct
 import sys
 from itertools import islice
-from pathlib import Path
 
 from rnts import layout
 from rnts.fence import Fence
 from rnts.model import SLOT_BYTES
 from rnts.runtime import SEGMENT_SUFFIX, agent_seen_ns, boot_id, process_start_time
+
+TYPE_CHECKING = False  # see `rnts.value`
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _NAME_HEADER = struct.Struct("<HQ")
 RETRY_S = 1.0  # when to look again for what was wanting
@@ -27,12 +33,12 @@ class Segment:
     OSError here and not a SIGBUS in the application.
     """
 
-    def __init__(self, folder: Path, lanes: int, lane_slots: int) -> None:
+    def __init__(self, folder: str | Path, lanes: int, lane_slots: int) -> None:
         self._fence = Fence()
         pid = os.getpid()
         start_time = process_start_time(pid) or 0
         self.lanes, self.lane_slots = lanes, lane_slots
-        self.path, self.descriptor = _create_file(folder, f"{pid}-{start_time}")
+        self.place, self.descriptor = _create_file(folder, f"{pid}-{start_time}")
         try:
             self.size = layout.segment_bytes(lanes, lane_slots)
             os.ftruncate(self.descriptor, self.size)
@@ -40,7 +46,7 @@ class Segment:
             self.buffer = mmap.mmap(self.descriptor, self.size)
         except BaseException:
             os.close(self.descriptor)
-            self.path.unlink(missing_ok=True)
+            self.unlink()
             raise
         self.words = memoryview(self.buffer).cast("Q")
         for offset, value in (
@@ -55,6 +61,13 @@ class Segment:
             self.words[offset // 8] = value
         self._fence.order_stores()
         self.words[layout.HEADER_MAGIC // 8] = layout.MAGIC  # a file without it is not ready
+
+    @property
+    def path(self) -> Path:
+        """Where the file is, for who has use for a Path; `place` is the same as a string."""
+        from pathlib import Path
+
+        return Path(self.place)
 
     def claim_lane(self, thread: int) -> int | None:
         """Make the next lane ready for its first owner; None when all are in use."""
@@ -99,11 +112,12 @@ class Segment:
     def agent_seen_ns(self) -> int:
         """When an agent was last here, or in this folder: a life may be over before it comes."""
         here_ns = self.words[layout.HEADER_AGENT_SEEN_NS // 8]
-        return max(here_ns, agent_seen_ns(self.path.parent))
+        return max(here_ns, agent_seen_ns(os.path.dirname(self.place)))
 
     def unlink(self) -> None:
         """Remove the file; mappings go on until their owners let go."""
-        self.path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.place)
 
 
 def is_want(error: Exception) -> bool:
@@ -111,10 +125,10 @@ def is_want(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in _WANT
 
 
-def _create_file(folder: Path, stem: str) -> tuple[Path, int]:
+def _create_file(folder: str | Path, stem: str) -> tuple[str, int]:
     """Create a new file; a process that has called exec() may have left one under its name."""
     for attempt in range(1000):
-        path = folder / f"{stem}-{attempt}{SEGMENT_SUFFIX}"
+        path = os.path.join(folder, f"{stem}-{attempt}{SEGMENT_SUFFIX}")
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             return path, os.open(path, flags, 0o600)

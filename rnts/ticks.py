@@ -7,14 +7,16 @@ times are taken by one call into C, in which the interpreter's lock does not cha
 where three calls take 150 ns); where there is no such lock, under one of our own.
 """
 
+from __future__ import annotations
+
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from itertools import count
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+TYPE_CHECKING = False  # see `rnts.value`
 if TYPE_CHECKING:
     from rnts.producer import Producer
 
@@ -22,7 +24,7 @@ Tick = tuple[int, int, int]  # number, nanoseconds since the epoch, nanoseconds 
 _NEVER = -1  # no clock says it, so that their iterators do not end
 
 # By producer and neuron, since all handles of a neuron count as one.
-_known: "WeakKeyDictionary[Producer, dict[int, Iterator[Tick]]]" = WeakKeyDictionary()
+_known: WeakKeyDictionary[Producer, dict[int, Iterator[Tick]]] = WeakKeyDictionary()
 
 
 class LockedTicks:
@@ -51,7 +53,7 @@ def new_ticks(is_locked: bool | None = None) -> Iterator[Tick]:
     return ticks if is_locked else LockedTicks(ticks)
 
 
-def ticks_of(producer: "Producer", neuron_id: int) -> Iterator[Tick]:
+def ticks_of(producer: Producer, neuron_id: int) -> Iterator[Tick]:
     """The ticks of a neuron, the same for all handles of it."""
     ticks = _known.get(producer)
     if ticks is None:

@@ -11,16 +11,22 @@ Only an `Exception` is an error: GeneratorExit, CancelledError, KeyboardInterrup
 ways to end, and so are StopIteration and StopAsyncIteration.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
 
 from rnts.events import ErrorOccurred, Event
 from rnts.local_neuron import local_neuron, program, telemetry_is_on
 from rnts.neuron import Neuron
 from rnts.text import check_string
 
-F = TypeVar("F", bound=Callable[..., Any])
+TYPE_CHECKING = False  # see `rnts.value`
+if TYPE_CHECKING:
+    from typing import Any, TypeVar, overload
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
 _DETAILS_LENGTH_MAX = 255  # characters; what is over 255 bytes is cut when it is written
 _WRAPPED_WRONGLY = {staticmethod: "@staticmethod", classmethod: "@classmethod"}
 
@@ -30,7 +36,7 @@ class Run:
 
     __slots__ = ("neuron",)
 
-    def __init__(self, neuron: "Neuron | _UnmadeNeuron") -> None:
+    def __init__(self, neuron: Neuron | _UnmadeNeuron) -> None:
         self.neuron = neuron
 
     def end(self, start_ns: int, error: BaseException | None = None) -> None:
@@ -92,16 +98,20 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-@overload
-def trace(function: F, /) -> F: ...
-@overload
-def trace(
-    *,
-    name: str | None = None,
-    group: str | None = None,
-    role: str = "function",
-    errors: bool = True,
-) -> Callable[[F], F]: ...
+if TYPE_CHECKING:
+
+    @overload
+    def trace(function: F, /) -> F: ...
+    @overload
+    def trace(
+        *,
+        name: str | None = None,
+        group: str | None = None,
+        role: str = "function",
+        errors: bool = True,
+    ) -> Callable[[F], F]: ...
+
+
 def trace(
     function: Any = None,
     /,

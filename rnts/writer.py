@@ -6,17 +6,22 @@ interrupts (KeyboardInterrupt included), `attempts` stays the sum of what was pu
 of what ends a record one store decides, and `settle` can do the rest at any time, and again.
 """
 
+from __future__ import annotations
+
 import struct
 import sys
 from collections.abc import Iterable
 from types import FrameType
-from typing import Any
 
 from rnts import layout
 from rnts.fence import IS_ORDERED, Fence
 from rnts.model import FIELDS, SLOT_BYTES, SLOTS_MAX, Field, Kind, Storage
 from rnts.segment import Segment
 from rnts.text import join_strings
+
+TYPE_CHECKING = False  # see `rnts.value`
+if TYPE_CHECKING:
+    from typing import Any
 
 _CODES = {
     Storage.U64: "Q",

@@ -52,7 +52,7 @@ class World:
         producer, segment = self.stack.enter_context(producing(lanes=1, lane_slots=16))
         # All are this process; a real one never has its name again.
         path = segment.path.with_name(f"{len(self.programs) + len(self.ended)}-0-0.seg")
-        segment.path = segment.path.rename(path)
+        segment.place = str(segment.path.rename(path))
         neuron = producer.neuron("n")
         neuron.record(queue_depth=0)
         self.programs.append((neuron, segment))

@@ -5,6 +5,7 @@ import select
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -156,7 +157,7 @@ def test_a_benchmark_that_is_stopped_stops_all_that_it_started() -> None:
     command = [sys.executable, "-m", "rnts.perf", "pipeline", "--smoke"]
     with subprocess.Popen(command) as process:
         deadline = time.monotonic() + 60
-        while not list(SHARED_MEMORY.glob(f"rnts-bench-{process.pid}-*/*.seg")):
+        while not list(Path(SHARED_MEMORY).glob(f"rnts-bench-{process.pid}-*/*.seg")):
             assert process.poll() is None
             assert time.monotonic() < deadline
             select.select([], [], [], 0.01)
@@ -166,7 +167,7 @@ def test_a_benchmark_that_is_stopped_stops_all_that_it_started() -> None:
         assert len(started) >= 3
         assert process.wait(20) == 143
         assert not psutil.wait_procs(started, timeout=10)[1]
-        assert not list(SHARED_MEMORY.glob(f"rnts-bench-{process.pid}-*"))
+        assert not list(Path(SHARED_MEMORY).glob(f"rnts-bench-{process.pid}-*"))
 
 
 @pytest.mark.parametrize(

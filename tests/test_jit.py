@@ -271,7 +271,7 @@ import json, os, sys
 sys.path.insert(0, sys.argv[1])
 import rnts.jit, worker
 from capture_tools import Taker
-from rnts.runtime import runtime_folder
+from rnts.runtime import segment_folders
 lanes = [rnts.jit.lane() for _ in range(2)]
 worker.work(lanes[0], 1)
 neuron = rnts.neuron("n", neuron_id=9)
@@ -287,7 +287,7 @@ taken = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 os.environ["RNTS_RUNTIME_DIR"] = sys.argv[3]
 worker.work(lanes[1], 3)
 neuron.record(queue_depth=3)
-taker = Taker(runtime_folder())
+taker = Taker(segment_folders()[0])
 values = sorted(list(seen.values.values())[0] for seen in taker.take())
 segments = len(taker.collector.segments)
 print(json.dumps({"taken": taken, "segments": segments, "values": values}))

@@ -2,13 +2,16 @@
 
 import gc
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from capture_tools import run_python
+from capture_tools import ROOT, run_python
 
 from rnts.agent import Agent, AgentOptions
 from rnts.commands import _live
@@ -143,3 +146,39 @@ LIGHT = """
 def test_asking_whether_kernels_are_compiled_loads_nothing() -> None:
     """`rnts up` asks on each start; neither Numba nor what reads its version is imported."""
     assert json.loads(run_python(LIGHT).stdout) == []
+
+
+UNWANTED = {
+    "dataclasses", "importlib.metadata", "inspect", "logging", "pathlib", "re", "typing",
+    "numpy", "numba",
+}  # fmt: skip
+DOING = {
+    "importing": "",
+    "recording": """
+neuron = rnts.neuron("worker")
+assert neuron.record(queue_depth=1) and neuron.event(rnts.Deactivated(reason="done"))
+with neuron.activation():
+    assert neuron.link(7).sent()
+""",
+}
+
+
+@pytest.mark.parametrize("doing", DOING)
+def test_an_application_loads_only_what_reporting_takes(doing: str) -> None:
+    """Neither importing rnts nor reporting with it loads what costs milliseconds and is not used.
+
+    Without `site`, which may load some of it for reasons of its own.
+    """
+    code = f"import sys, rnts\n{DOING[doing]}\nprint(*sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=120,
+    )
+    loaded = set(ran.stdout.split())
+
+    assert "rnts.producer" in loaded
+    assert not loaded & UNWANTED
