@@ -60,8 +60,9 @@ def findings(document: Document, history: History | None = None) -> list[Finding
     found = [
         *_of_accounting(document, history.fresh_losses() if history else None),
         *_of_health(document),
+        *of_errors(document),
         *(_of_change(document, history) if history else []),
-        *_of_processes(document),
+        *of_processes(document),
     ]
     if not part(document, "accounting"):
         found.append(Finding(Level.UNKNOWN, "nothing is known of losses yet"))
@@ -103,7 +104,7 @@ def _of_change(document: Document, history: History) -> list[Finding]:
     ]
 
 
-def _of_processes(document: Document) -> list[Finding]:
+def of_processes(document: Document) -> list[Finding]:
     """Agents that are silent, messages that were none, neurons beyond the limit."""
     found = []
     for agent in rows(document, "agents"):
@@ -117,9 +118,7 @@ def _of_processes(document: Document) -> list[Finding]:
         found += _of_clock(agent, number(document, "time_ns"))
     if part(document, "aggregator") and not rows(document, "agents"):
         found.append(Finding(Level.WARNING, "no agent is connected"))
-    if part(document, "window").get("complete") is False:
-        words = "the last window is incomplete: an agent is silent, or records ran ahead of it"
-        found.append(Finding(Level.WARNING, words))
+    found += _of_window(document)
     if refused := _counts(part(document, "aggregator", "refused")):
         found.append(Finding(Level.WARNING, f"messages refused: {refused}"))
     if beyond := number(document, "limits", "overflow_records"):
@@ -130,6 +129,19 @@ def _of_processes(document: Document) -> list[Finding]:
     if refused := _counts({key: limits[key] for key in _LEFT_OUT if key in limits}):
         found.append(Finding(Level.WARNING, f"left out: {refused}; see docs/snapshot.md"))
     return found
+
+
+def _of_window(document: Document) -> list[Finding]:
+    """A window that may lack records, which the one in which the aggregator began always may."""
+    if part(document, "window").get("complete") is not False:
+        return []
+    began_ns = number(document, "aggregator", "started_ns")
+    start_ns = number(document, "window", "start_ns")
+    if began_ns is not None and start_ns is not None and start_ns < began_ns:
+        words = "the last window may lack records: the aggregator began within it"
+        return [Finding(Level.UNKNOWN, words)]
+    words = "the last window is incomplete: an agent is silent, or records ran ahead of it"
+    return [Finding(Level.WARNING, words)]
 
 
 def _of_clock(agent: Document, now_ns: float | None) -> list[Finding]:
@@ -168,11 +180,16 @@ def _of_health(document: Document) -> list[Finding]:
             more = ["…"] if named and count > len(named) else []
             who = ": " + ", ".join(named + more) if named else ""
             found.append(Finding(level, f"{exact(count)} {noun} {state}{who}"))
+    return found
+
+
+def of_errors(document: Document) -> list[Finding]:
+    """Neurons that told of errors a moment ago."""
     failing = [(row, number(row, "errors") or 0) for row in rows(document, "sickest")]
     if errors := [f"{name_of(row)} {exact(n)}" for row, n in failing if n]:
         who = ", ".join(errors[:_NAMED_MAX] + ["…"] * (len(errors) > _NAMED_MAX))
-        found.append(Finding(Level.WARNING, f"errors in the last window: {who}"))
-    return found
+        return [Finding(Level.WARNING, f"errors in the last window: {who}")]
+    return []
 
 
 def _named(row: Document) -> str:

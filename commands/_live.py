@@ -2,8 +2,11 @@
 
 import json
 import os
+import shutil
+import sys
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -30,9 +33,6 @@ _OF_A_WINDOW = (
     "groups",
     "busiest",
     "sickest",
-)
-_NEXT_STEPS = (
-    "next: rnts status · rnts audit · rnts demo --fault storm · `import rnts` in your program"
 )
 
 
@@ -76,8 +76,17 @@ def run_live(
     if as_json and snapshot is not None:
         typer.echo(json.dumps(snapshot))
     elif console:
-        typer.echo(_NEXT_STEPS)
+        typer.echo(_next_steps())
     return stop.exit_code
+
+
+def _next_steps() -> str:
+    """What to try beside the next `rnts up`; `scripts/up` puts no `rnts` on the PATH."""
+    command = "rnts" if shutil.which("rnts") else str(Path(sys.executable).with_name("rnts"))
+    return (
+        "next: start it again, and `import rnts` in your program; in another terminal:\n"
+        f"  {command} status\n  {command} audit\n  {command} demo --fault storm"
+    )
 
 
 def _watch(

@@ -10,7 +10,7 @@ from rnts.commands._document import (
     part,
     shown_percentiles,
 )
-from rnts.commands._findings import Level, findings, imbalance
+from rnts.commands._findings import Level, findings, imbalance, of_errors, of_processes
 from rnts.commands._format import clock, count, duration, exact, percent, visible
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ def is_live(console: "Console") -> bool:
 
 
 def plain_line(snapshot: Document | None) -> str:
-    """Time, verdict, rate, neurons, percentiles and losses; without escapes, whatever the names."""
+    """Time, verdict, rate, neurons, percentiles, losses and what else the verdict is for, if any.
+
+    Without escapes, whatever the names.
+    """
     if snapshot is None:
         return "waiting for the aggregator"
     found = findings(snapshot)
@@ -36,6 +39,7 @@ def plain_line(snapshot: Document | None) -> str:
         _percentiles("processing", part(snapshot, "metrics", "processing_time_ns")),
         _percentiles("reaction", part(snapshot, "latency_ns")),
         _losses(snapshot),
+        *(finding.text for finding in (*of_errors(snapshot), *of_processes(snapshot))),
     ]
     return visible(" | ".join(word for word in words if word))
 

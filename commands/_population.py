@@ -114,8 +114,8 @@ def events(document: Document) -> Section:
     columns = (
         Column("", 21, is_text=True),
         Column("ago", 3, rank=1),
-        Column("neuron", 10, share=2, is_text=True),
-        Column("detail", 12, share=3, rank=2, is_text=True),
+        Column("neuron", 13, share=1, is_text=True),
+        Column("detail", 9, share=2, rank=2, is_text=True),
     )
     now_ns = number(document, "time_ns")
     recent = rows(document, "events", "recent")
@@ -136,6 +136,8 @@ def _detail(row: Document) -> str:
     """The fields of an event that are its own, whichever it has."""
     metric = FIELD.get(text(row, "metric"))
     unit = metric.unit if metric else "1"
-    own = [value for key, value in row.items() if key not in _EVENT_COMMON]
-    shown = [quantity(value, unit) if isinstance(value, float) else str(value) for value in own]
+    own = {key: value for key, value in row.items() if key not in _EVENT_COMMON}
+    if peer := own.pop("peer", None):
+        own["peer_id"] = peer  # a name says more than an id
+    shown = [quantity(v, unit) if isinstance(v, float) else str(v) for v in own.values()]
     return " · ".join(value for value in shown if value)

@@ -52,7 +52,7 @@ def root(
     """Watch a population of neurons: any unit of work that runs many times a second.
 
     Begin with `rnts up`. Exit codes: 0 done, 1 failure, 2 usage, 3 configuration, 4 cannot connect,
-    130 and 143 ended by a signal.
+    6 slower than `bench` allows, 130 and 143 ended by a signal.
     """
     verbosity = logs.QUIET if quiet else logs.VERBOSE if verbose else None
     logs.set_up(f"rnts {context.invoked_subcommand}", verbosity)

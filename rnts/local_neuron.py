@@ -60,7 +60,7 @@ def program() -> str:
     """What this process runs, as the group of what is not the application's own code."""
     path = sys.argv[0].rstrip("/") if getattr(sys, "argv", None) else ""
     folder, name = os.path.split(path)
-    name = os.path.basename(folder) if name == "__main__.py" else name
+    name = os.path.basename(folder) if name == "__main__.py" else name.removesuffix(".py")
     return "python" if name in ("", ".", "-c") else shortened(name)
 
 

@@ -29,6 +29,7 @@ _PEER_OF_LINK, _LATENCY = FIELD["link_peer_id"].mask, FIELD["link_latency_ns"].m
 _MESSAGES, _BYTES = FIELD["link_messages"].mask, FIELD["link_bytes"].mask
 _LINK_NAMES = ("messages", "bytes", "latency_ns", "timestamp_ns")
 _LINKS_KEPT_MAX = 1024  # of one neuron; links to more peers are made when they are asked for
+_STATES = len(Health)
 _SAMPLE_ZEROS = (0,) * 14  # all fields of a sample but the last two, weight and health
 
 
@@ -74,6 +75,8 @@ class Neuron:
         lane = self._writer()
         if lane is None:
             return False
+        if not isinstance(state, int) or not 0 <= state < _STATES:
+            return lane.refuse("invalid")
         header = (int(Kind.SAMPLE), _HEALTH_MASK, self.id, timestamp_ns or time.time_ns())
         strings = (reason,) if reason else ()
         return lane.write(writer.SAMPLE_FORMAT, (*header, *_SAMPLE_ZEROS, 0.0, state), strings)

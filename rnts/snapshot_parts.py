@@ -73,8 +73,11 @@ def window_document(closed: ClosedWindow) -> Document:
 
 
 def event_document(event: RecentEvent, population: Population) -> Document:
-    """An event with the name of its neuron."""
-    return event.document() | {"name": _name_of(event.neuron_id, population)}
+    """An event with the names of its neuron and, where it is about one, of the peer."""
+    document = event.document() | {"name": _name_of(event.neuron_id, population)}
+    if "peer_id" in document:
+        document["peer"] = _name_of(event.peer_id, population)
+    return document
 
 
 def link_document(link: Link, population: Population) -> Document:

@@ -189,7 +189,7 @@ def _module_of(traced: object) -> str:
     """Its module; for that of a program's own file, `__main__` in all, the program's name."""
     module = getattr(traced, "__module__", None)
     if not isinstance(module, str) or module in ("__main__", "__mp_main__"):
-        return program().removesuffix(".py")
+        return program()
     return module
 
 

@@ -269,3 +269,14 @@ def test_handles_hold_no_more_than_they_need(producer: Producer) -> None:
     neuron: Any = producer.neuron("n")
     with pytest.raises(AttributeError):
         neuron.nmae = "x"
+
+
+@pytest.mark.parametrize("state", [4, 9, -1, 1.5, "critical", None, [1]])
+def test_what_is_no_state_of_health_is_counted(state: Any, runtime_folder: Path) -> None:
+    """Nothing is reported of it, and the record is `invalid`."""
+    with producing() as (producer, segment):
+        neuron = producer.neuron("n")
+        assert neuron.health(state) is False
+        assert neuron.health(rnts.CRITICAL) is True
+        assert len(Taker(runtime_folder).take()) == 1
+        assert read_lane(segment).drops == {"invalid": 1}

@@ -254,7 +254,7 @@ def test_the_bar_of_health_hides_no_state(states: dict[str, int], cells: int) ->
 
 
 def test_the_plain_line_says_it_all_in_one_line() -> None:
-    """For logs: time, verdict, rate, neurons, times with their bound, losses."""
+    """For logs: time, verdict, rate, neurons, times with their bound, losses, other trouble."""
     words = plain_line(SNAPSHOT).split(" | ")
 
     assert re.fullmatch(r"\d\d:\d\d:\d\d", words[0])
@@ -265,7 +265,18 @@ def test_the_plain_line_says_it_all_in_one_line() -> None:
         "processing p50 9.31 µs p99 1.98 ms p99.9 44.3 ms ±0.54 %",
         "reaction p50 412 µs p99 1.31 ms p99.9 2.48 ms ±0.54 %",
         "12,257 lost (lane_full 12,041, late 212, invalid 3, torn 1), balanced",
+        "errors in the last window: motor/17 4, motor/18 3, cortex/2/113 2, …",
     ]
+
+
+def test_the_plain_line_gives_the_reason_of_its_verdict() -> None:
+    """Also where neither losses nor neurons are it, as in the first window after a start."""
+    calm = without_faults()
+    calm["window"]["complete"] = False
+    words = plain_line(calm).split(" | ")
+
+    assert words[1] == "WARNING"
+    assert words[-1].startswith("the last window is incomplete: ")
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=HOSTILE_IDS)

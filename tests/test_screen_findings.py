@@ -113,6 +113,10 @@ def test_the_counts_of_another_aggregator_are_not_compared() -> None:
             "WARNING  agent 7 on h reads some lanes no more, since what they say cannot be: pos",
         ),
         ({"window": {"complete": False}}, "WARNING  the last window is incomplete"),
+        (
+            {"window": {"complete": False, "start_ns": 1}, "aggregator": {"started_ns": 2}},
+            "UNKNOWN  the last window may lack records: the aggregator began within it",
+        ),
         ({"accounting": {"emitted": 0}}, "UNKNOWN  no record has arrived yet"),
         ({"window": None}, "UNKNOWN  no window of time is complete yet"),
         (

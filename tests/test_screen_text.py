@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from rnts.commands import _format as form
+from rnts.commands._population import events
 from rnts.commands._table import Column, Part, fit, labelled, line, table
 
 MILLISECOND_NS, SECOND_NS = 10**6, 10**9
@@ -190,3 +191,12 @@ def test_a_labelled_line_drops_parts_whole() -> None:
     assert labelled("processing", parts, 60, "proc").plain == "processing  p50 1 ns  p99 2 ns"
     assert labelled("processing", parts, 24, "proc").plain == "proc p50 1 ns  p99 2 ns"
     assert labelled("processing", parts, 22, "proc").plain == "proc p99 2 ns"
+
+
+@pytest.mark.parametrize(("peer", "shown"), [("nginx[7]", "nginx[7] · reset"), (None, "9 · reset")])
+def test_a_peer_goes_by_its_name_where_it_has_one(peer: str | None, shown: str) -> None:
+    """An id of twenty digits says nothing to a person."""
+    lost = {"type": "ConnectionLost", "peer_id": "9", "reason": "reset", "name": "a", "peer": peer}
+    (row,) = events({"events": {"recent": [lost]}}).rows
+
+    assert row[-1][0] == shown

@@ -189,7 +189,7 @@ def test_where_nobody_says_how_long_it_worked_records_decide() -> None:
 
 
 def test_events_are_counted_and_listed_with_their_own_fields() -> None:
-    """The newest first; peers and neurons by their ids as text."""
+    """The newest first; peers and neurons by their ids as text, and by name where they have one."""
     events = document_of(population())["events"]
 
     assert events["counts"] == {"ErrorOccurred": 1, "ConnectionLost": 1}
@@ -200,6 +200,7 @@ def test_events_are_counted_and_listed_with_their_own_fields() -> None:
             "name": "alpha",
             "type": "ConnectionLost",
             "peer_id": str(BIG),
+            "peer": None,
             "reason": "reset",
         },
         {

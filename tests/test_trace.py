@@ -71,7 +71,7 @@ def test_functions_of_a_programs_own_file_bear_its_name(process: Watched, module
 
     work.__module__, work.__qualname__ = module, "work"
     rnts.trace(work)()
-    program = local_neuron.program().removesuffix(".py")
+    program = local_neuron.program()
     assert list(local_neuron._made) == [(f"{program}.work", program, "function")]
 
 

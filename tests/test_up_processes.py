@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from contextlib import ExitStack
 from pathlib import Path
@@ -79,6 +80,28 @@ def test_what_is_killed_comes_back_and_ctrl_c_ends_it(runtime_folder: Path) -> N
     assert f"another rnts up of this user works in {runtime_folder}" in second.stderr
     assert [pid for pid in pids.values() if is_running(pid)] == []
     assert left == []
+
+
+def keys_of(value: object) -> set[str]:
+    """All keys of a document and of the documents in it."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return set(value if isinstance(value, dict) else ()).union(*map(keys_of, parts))
+
+
+def test_what_processes_say_of_themselves_is_explained(runtime_folder: Path) -> None:
+    """`docs/snapshot.md` names each key of agents, of their host sources, and of the aggregator."""
+    with running("up", "--json") as process:
+        until(lambda: has_agent(document := snapshot()) and document["agents"][0]["host_source"])
+        document = snapshot()
+        process.send_signal(signal.SIGINT)
+        process.wait(END_S)
+    text = (Path(__file__).parents[1] / "docs" / "snapshot.md").read_text()
+    (agent,) = document["agents"]
+    agent["host_source"]["skipped"] = agent["host_source"]["sweeps_failed"] = {}  # by reasons
+    agent["segments_refused"] = document["aggregator"]["refused"] = {}
+
+    assert {"passes", "silent_ns", "frame_bytes"} <= keys_of([agent, document["aggregator"]])
+    assert keys_of([agent, document["aggregator"]]) <= set(re.findall(r"`([a-z_]+)`", text))
 
 
 def test_a_second_ctrl_c_does_not_wait(runtime_folder: Path) -> None:
