@@ -48,7 +48,7 @@ def test_the_runtime_folder_is_in_shared_memory_unless_chosen(
     ("arguments", "name"),
     [
         (["/usr/bin/serve"], "serve"),
-        (["jobs/nightly.py", "--now"], "nightly.py"),
+        (["jobs/nightly.py", "--now"], "nightly"),
         (["lib/tool/__main__.py"], "tool"),
         (["__main__.py"], "python"),
         (["jobs/"], "jobs"),
