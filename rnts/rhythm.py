@@ -11,9 +11,9 @@ WATERMARK_SLACK_NS = 100_000_000
 # that took long is followed by a short sleep all the same: others want the core, too.
 _PASS_NS, _SLEEP_NS_MIN = 1_000_000, 200_000
 _BUSY_SLOTS = 8192  # a pass that took as many is followed by the next at once
-# Between looks at the lanes while nothing comes: a look costs 20 us of a virtual machine's core, so
-# 1,000 a second would be 2 %. A record that ends a long silence waits up to 5 ms for that.
-_IDLE_STEP_NS, _SILENT_STEP_NS = 1_000_000, 5_000_000
+# Between looks at the lanes while nothing comes: a look costs 20 to 40 us of a virtual machine, so
+# 1,000 a second would be 3 %. A record that ends a long silence waits up to 7 ms for that.
+_IDLE_STEP_NS, _SILENT_STEP_NS = 1_000_000, 7_000_000
 _SILENT_AFTER_NS = 100_000_000
 _IDLE_NS = 20_000_000  # until messages and housekeeping are looked after all the same
 _SILENT_NS = 200_000_000
