@@ -129,7 +129,7 @@ class Agent:
                 break
         return self._filled - before
 
-    def _cut(self, now_ns: int) -> None:
+    def _cut(self, now_ns: int, is_last: bool = False) -> None:
         """Encode the batch with its accounts and hand the frame to the sender."""
         # Names first: what follows may let go of the segment that has them.
         names = self._names.next_slots(len(self._slots) - self._filled)
@@ -139,7 +139,7 @@ class Agent:
         if len(names):
             slots = np.concatenate((names, slots))
         meta = b""
-        if self._rhythm.is_due("status", now_ns):
+        if is_last or self._rhythm.is_due("status", now_ns):
             self._collector.mark_seen()
             with contextlib.suppress(OSError):  # programs look at the time of this file, too
                 os.utime(Path(runtime_folder(), LANE_SLOTS_NAME))
@@ -218,7 +218,7 @@ class Agent:
         self._collector.discover()
         while self._drain() and time.monotonic_ns() < deadline_ns:
             self._cut(time.monotonic_ns())
-        self._cut(time.monotonic_ns())
+        self._cut(time.monotonic_ns(), is_last=True)
         while not self._sender.is_drained and time.monotonic_ns() < deadline_ns:
             self._deliver(time.monotonic_ns())
             self._link.wait(5)
