@@ -29,7 +29,7 @@ def is_compiled_wanted() -> bool:
     return is_warm()
 
 
-def make_compiled(attach: Callable[[], object]) -> CompiledEmitter:
+def make_compiled(attach: Callable[[int], object]) -> CompiledEmitter:
     """A compiled emitter that calls `attach` for a lane; RuntimeError where there cannot be one.
 
     Numba may raise anything else on a machine that it does not get along with.

@@ -40,12 +40,12 @@ class _AllThreads:
 class CompiledEmitter:
     """One producer's lane for all threads; it does for other records what a LaneWriter does.
 
-    `attach` is called where there is no lane, and opens this emitter if it can.
+    `attach(records)` is called where there is no lane: it opens this emitter, or counts them.
     """
 
     is_compiled = True
 
-    def __init__(self, attach: Callable[[], object]) -> None:
+    def __init__(self, attach: Callable[[int], object]) -> None:
         self.record, self.finish = prepared("record"), prepared("finish")
         self._refuse, self._append = prepared("refuse"), prepared("append")
         self.local = _AllThreads(self)
@@ -135,14 +135,14 @@ class CompiledEmitter:
         """Write records that lie at an address; how many fitted, none where there is no lane."""
         taken: int = self._append(self._address, slots, records, address)
         if taken < 0:
-            self._attach()
+            self._attach(records)
             taken = self._append(self._address, slots, records, address)
         return max(0, taken)
 
     def refuse(self, reason: str, count: int = 1) -> bool:
         """Count records that are not even begun."""
         if not self.is_open:
-            self._attach()
+            self._attach(count)
         self._refuse(self._address, layout.LANE_DROP[reason], count)
         return False
 

@@ -17,7 +17,7 @@ def emitters() -> Finding:
     now = ", ".join(f"{count} {kind}" for kind, count in sorted(found.items()))
     programs = f"; programs at work: {now}" if now else ""
     try:
-        make_compiled(lambda: None)
+        make_compiled(lambda records: None)
     except Exception as error:  # noqa: BLE001 - whatever Numba raises on this machine
         finding = f"only the one in Python can serve: {error}{programs}"
         return Finding(name, "warn", finding, "use a CPython with a GIL, and the Numba of RNTS")

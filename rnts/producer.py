@@ -107,10 +107,10 @@ class Producer:
         """Let go of the name of a neuron that has left, so that it is not announced anew."""
         self._names.pop(neuron.id, None)
 
-    def attach_thread(self) -> LaneWriter | CompiledEmitter | None:
-        """The calling thread's writer, made on its first record; None where there can be none.
+    def attach_thread(self, records: int = 1) -> LaneWriter | CompiledEmitter | None:
+        """The calling thread's writer, made on its first record; a compiled emitter is that of all.
 
-        A compiled emitter is the writer of all threads.
+        Where there can be none it is None, and so many records are counted.
         """
         with self._solitude.alone() as is_alone:
             emitter = self._open_emitter() if is_alone else self._emitter
@@ -119,7 +119,7 @@ class Producer:
             writer = self._claim_writer() if is_alone and emitter is None else None
             if writer is None and self.enabled:
                 # Not kept: a lane may be free by the time of the next record.
-                self._records_without_lane += 1
+                self._records_without_lane += records
                 if self._segment is not None:
                     self._segment.words[layout.HEADER_NO_LANE // 8] = self._records_without_lane
                 return None

@@ -169,3 +169,12 @@ def test_telemetry_that_is_off_takes_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setenv("RNTS_DISABLE", "1")
     assert write_batch(Producer(), make(3)) == 0
+
+
+def test_batches_without_a_lane_are_counted_row_by_row(emitter: str) -> None:
+    """Each row that found no lane is a drop, and none of them goes unseen."""
+    with producing(lanes=1) as (producer, segment):
+        assert producer.claim_lane() is not None
+        assert write_batch(producer, make(5, queue_depth=[1] * 5)) == 0
+        assert write_batch(producer, make(2, queue_depth=[1] * 2)) == 0
+        assert segment.words[layout.HEADER_NO_LANE // 8] == 7

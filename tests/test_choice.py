@@ -51,7 +51,7 @@ def test_the_gil_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it threads would write one lane at once."""
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
     with pytest.raises(RuntimeError, match="GIL"):
-        choice.make_compiled(lambda: None)
+        choice.make_compiled(lambda records: None)
 
 
 @pytest.mark.parametrize("has_numba", [False, True])
