@@ -85,7 +85,7 @@ def test_a_population_without_faults_is_called_ok() -> None:
         ((80, 50), {"sickest", "groups", "busiest", "events", "metrics", "links"}),
         ((120, 40), {"sickest", "groups", "busiest", "events", "metrics", "processes", "links"}),
     ],
-    ids=str,
+    ids=lambda value: "x".join(map(str, value)) if isinstance(value, tuple) else str(len(value)),
 )
 def test_larger_screens_have_more_tables(size: tuple[int, int], tables: set[str]) -> None:
     """What matters most comes first; a table that does not fit is left out whole."""
