@@ -17,6 +17,7 @@ if OBJECTS is None:
 
 _I64 = ir.IntType(64)
 _I32 = ir.IntType(32)
+_BYTES = ir.IntType(8).as_pointer()
 _TIMESPEC = ir.LiteralStructType([_I64, _I64])
 _CLOCK_REALTIME, _CLOCK_MONOTONIC = 0, 1
 _NS = 1_000_000_000
@@ -66,6 +67,20 @@ def store_release(typing_context, address, value):
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), generate
+
+
+@intrinsic
+def prefetch(typing_context, address):
+    """Fetch the cache line at `address`, to be written soon; waits for nothing, cannot fault."""
+
+    def generate(context, builder, signature, arguments):
+        kind = ir.FunctionType(ir.VoidType(), [_BYTES, _I32, _I32, _I32])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", (_BYTES,), kind)
+        to_write, near, data = _I32(1), _I32(3), _I32(1)
+        builder.call(fetch, [builder.inttoptr(arguments[0], _BYTES), to_write, near, data])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
 
 
 @intrinsic

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from rnts.kernels import pyapi
 from rnts.kernels._jit import builtin, inlined
 from rnts.kernels.arguments import Argument, convert, spell
-from rnts.kernels.atomics import load, now_ns, steady_ns, store
+from rnts.kernels.atomics import load, now_ns, store
 from rnts.kernels.lane import SLOT_SHIFT, claim, copy_slot, publish
 
 # Words of an emitter: the memory in which a producer tells its builtins what they need to know.
@@ -21,15 +21,15 @@ LANE = 0  # address of the lane; 0 while there is none
 FALLBACK = 1  # the Python function that does the rest; 0 where telemetry is off
 NONE, FLOAT, INT = 2, 3, 4  # objects that arguments are compared with, and their type
 FINISH = 5  # the Python function that finishes an activation
-KEYWORDS = 6  # the names of the arguments in their order, the time at last; interned
+ACTIVATION = 6  # the type of activations
+KEYWORDS = 7  # the names of the arguments in their order, the time at last; interned
 
-_SLOT_WORDS = (1 << SLOT_SHIFT) // 8
+SLOT_WORDS = (1 << SLOT_SHIFT) // 8
 _CALL_MAX = 64  # arguments that are handed on to the Python function
-_slot_on_stack = pyapi.stack_of(_SLOT_WORDS)
-_given_on_stack = pyapi.stack_of(_SLOT_WORDS + 1)
+_slot_on_stack = pyapi.stack_of(SLOT_WORDS)
+_given_on_stack = pyapi.stack_of(SLOT_WORDS + 1)
 _call_on_stack = pyapi.stack_of(_CALL_MAX + 1)
 _METHOD = "int64(int64, int64, int64, int64)"  # METH_FASTCALL | METH_KEYWORDS
-_UNARY = "int64(int64, int64)"  # METH_O
 
 
 class Plan(NamedTuple):
@@ -41,6 +41,7 @@ class Plan(NamedTuple):
     header:       the first word of a record without text, less its mask
     arguments:    at most 16, in their order; the time comes behind them, by its name only
     finishing:    first word of a record of an activation, and the words of its count and duration
+    activation_offsets: in an activation, of its neuron and of the int of when it began
 
     It is compiled for the Python that runs: Numba's cache is, too.
     """
@@ -50,6 +51,7 @@ class Plan(NamedTuple):
     header: int
     arguments: tuple[Argument, ...]
     finishing: tuple[int, int, int]
+    activation_offsets: tuple[int, int]
 
 
 @inlined
@@ -100,7 +102,7 @@ def _place_keywords(emitter, given, values, keywords, count, names):
 
 def compile_record(plan: Plan) -> Any:
     """`record(neuron, …)`: a method of the type of neurons, as a C function."""
-    words_offset, bytes_offset, header, known, _ = plan
+    words_offset, bytes_offset, header, known = plan[:4]
     count_max = len(known)
     spelled = spell(known)
 
@@ -147,48 +149,3 @@ def compile_record(plan: Plan) -> Any:
         return pyapi.from_bool(1)
 
     return record
-
-
-def compile_finish(plan: Plan) -> Any:
-    """`finish(neuron, start_ns)`: report an activation that began then, by the steady clock."""
-    words_offset, bytes_offset, _, _, finishing = plan
-    header, count_word, duration_word = finishing
-
-    @builtin(_UNARY)
-    def finish(neuron, start):
-        words = load(neuron + words_offset)
-        if words == 0:
-            pyapi.bad_argument()
-            return 0
-        emitter = load(words + bytes_offset + 8)
-        start_ns = pyapi.as_int(start)
-        if start_ns == -1 and pyapi.error() != 0:
-            return 0
-        lane = load(emitter + 8 * LANE)
-        if lane == 0:
-            if load(emitter + 8 * FALLBACK) == 0:
-                return pyapi.from_bool(0)
-            handed = _call_on_stack()
-            store(handed, neuron)
-            store(handed + 8, start)
-            return pyapi.vectorcall(load(emitter + 8 * FINISH), handed, 2, 0)
-        # The number and the times are taken together: threads must not part them.
-        counted = load(words + bytes_offset + 16)
-        number = load(counted) + 1
-        store(counted, number)
-        duration_ns = steady_ns() - start_ns
-        time_ns = now_ns()
-        target = claim(lane, 1)
-        if target == 0:
-            return pyapi.from_bool(0)
-        for word in range(_SLOT_WORDS):
-            store(target + 8 * word, 0)
-        store(target, header)
-        store(target + 8, load(words + bytes_offset))
-        store(target + 16, time_ns)
-        store(target + 8 * count_word, number)
-        store(target + 8 * duration_word, max(0, duration_ns))
-        publish(lane, 1)
-        return pyapi.from_bool(1)
-
-    return finish

@@ -38,6 +38,7 @@ def _function(name: str, result: Any, arguments: int, meaning: str) -> Any:
     function: Any = {
         0: lambda typing_context: (signature, generate),
         1: lambda typing_context, a: (signature, generate),
+        2: lambda typing_context, a, b: (signature, generate),
         4: lambda typing_context, a, b, c, d: (signature, generate),
     }[arguments]
     function.__name__ = function.__qualname__ = name
@@ -53,6 +54,12 @@ clear_error = _function("PyErr_Clear", types.void, 0, "Forget the exception that
 bad_argument = _function("PyErr_BadArgument", types.int64, 0, "Set a TypeError.")
 vectorcall = _function(
     "PyObject_Vectorcall", types.int64, 4, "Call (callable, arguments, count, names of keywords)."
+)
+
+keep = _function("Py_IncRef", types.void, 1, "Count one more reference to an object, or to 0.")
+let_go = _function("Py_DecRef", types.void, 1, "Count one reference less to an object, or to 0.")
+new_object = _function(
+    "PyType_GenericAlloc", types.int64, 2, "A new object of a type, of so many items, all zeros."
 )
 
 

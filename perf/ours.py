@@ -37,6 +37,7 @@ _STATEMENTS = {
     "one_metric_python_ns": "neuron.record(queue_depth=12)",
     "struct_ns": f"plain.record({_VALUES})",
     "disabled_python_ns": f"silent.record({_VALUES})",
+    "disabled_one_metric_python_ns": "silent.record(queue_depth=12)",
     "activation_ns": "with neuron.activation(): pass",
     "untraced_ns": "untraced()",
     "pack_into_ns": f"pack_into(buffer, 0, 1, 1, 0, 65535, 1, 2, {_VALUES})",

@@ -1,19 +1,18 @@
 """The builtins of the compiled emitter as Python objects, and the proof that they write right."""
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from rnts.kernels import builtin, packed
+from rnts import cfunctions
+from rnts.kernels import activations, builtin, packed
 from rnts.kernels.arguments import Argument
 from rnts.misuse import RECORD_ARGUMENTS
 from rnts.model import FIELD, SLOT_BYTES, Kind
-from rnts.neuron import Neuron
+from rnts.neuron import Activation, Neuron
 from rnts.writer import SAMPLE_FORMAT, fields_of
 
-BUILTINS = 4
 BYTES_OFFSET = bytes.__basicsize__ - 1  # where in a bytes object its bytes lie
-_METH_FASTCALL, _METH_KEYWORDS, _METH_O = 0x80, 0x02, 0x08
 _HEADER = int(Kind.SAMPLE) | 1 << 8
 _ARGUMENTS = tuple(
     Argument(int(FIELD[name].storage), FIELD[name].word, FIELD[name].shift, FIELD[name].bit)
@@ -21,69 +20,46 @@ _ARGUMENTS = tuple(
 )
 _COUNT, _DURATION = FIELD["activation_count"], FIELD["processing_time_ns"]
 _FINISHING = _HEADER | (_COUNT.mask | _DURATION.mask) << 32, _COUNT.word, _DURATION.word
-_kept: list[Any] = []  # what C code points to, for the life of the process
+_kept: list[Any] = []  # code that CPython points to, for the life of the process
 _ready: dict[str, Any] = {}
 
 
 class CompiledNeuron(Neuron):
-    """A neuron whose `record` and `finish` are builtins, which `prepare` puts here."""
+    """A neuron whose hot methods are builtins, which `prepare` puts here."""
 
     __slots__ = ()
 
 
-class _Method(ctypes.Structure):
-    """A PyMethodDef."""
+class CompiledActivation(Activation):
+    """An activation that begins and ends by builtins, which `prepare` puts here."""
 
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("function", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
-    )
-
-
-def _method(name: str, compiled: Any, flags: int, doc: str) -> int:
-    """Address of a PyMethodDef for compiled code; both are there to stay."""
-    made = _Method(name.encode(), compiled.address, flags, doc.encode())
-    _kept.append((made, compiled))
-    return ctypes.addressof(made)
-
-
-def _function(name: str, compiled: Any) -> Any:
-    """A builtin function."""
-    make = ctypes.pythonapi.PyCFunction_NewEx
-    make.restype = ctypes.py_object
-    make.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
-    return make(_method(name, compiled, _METH_FASTCALL, ""), None, None)
+    __slots__ = ()
 
 
 def plan() -> builtin.Plan:
     """What the builtins are compiled for: this model, and the neurons of this Python."""
-    return builtin.Plan(_words_offset(), BYTES_OFFSET, _HEADER, _ARGUMENTS, _FINISHING)
+    offsets = _offset(CompiledActivation, "_neuron"), _offset(CompiledActivation, "_start_ns")
+    words = _offset(CompiledNeuron, "_words")
+    return builtin.Plan(words, BYTES_OFFSET, _HEADER, _ARGUMENTS, _FINISHING, offsets)
 
 
 def prepare() -> Iterator[tuple[str, bool]]:
     """Compile or load the builtins, once; yields (name, whether its code was there already)."""
     if _ready:
         return
-    record = builtin.compile_record(plan())
-    yield "record", record.cache_hits > 0
-    finish = builtin.compile_finish(plan())
-    yield "finish", finish.cache_hits > 0
-    refuse = packed.compile_refuse()
-    yield "refuse", refuse.cache_hits > 0
-    append = packed.compile_append()
-    yield "append", append.cache_hits > 0
-    flags = _METH_FASTCALL | _METH_KEYWORDS
-    CompiledNeuron.record = _method_of_neurons("record", record, flags)
-    # By another way than an assignment, since mypy takes `finish` for what it is in Python.
-    setattr(CompiledNeuron, "finish", _method_of_neurons("finish", finish, _METH_O))  # noqa: B010
-    _ready.update(
-        record=CompiledNeuron.__dict__["record"],
-        finish=CompiledNeuron.__dict__["finish"],
-        refuse=_function("refuse", refuse),
-        append=_function("append", append),
-    )
+    made, known = {}, plan()
+    for name, (compile_it, _, _) in _BUILTINS.items():
+        made[name] = compile_it(known)
+        yield name, made[name].cache_hits > 0
+    for name, (_, owner, flags) in _BUILTINS.items():
+        _kept.append(made[name])
+        address = made[name].address
+        if owner is None:
+            _ready[name] = cfunctions.function(name, address, flags)
+            continue
+        doc = getattr(owner, name).__doc__ or ""
+        _ready[name] = cfunctions.method(owner.__bases__[0], name, address, flags, doc)
+        setattr(owner, name, _ready[name])
 
 
 def prepared(name: str) -> Any:
@@ -93,23 +69,28 @@ def prepared(name: str) -> Any:
     return _ready[name]
 
 
-def _method_of_neurons(name: str, compiled: Any, flags: int) -> Any:
-    """A builtin as a method of neurons, which checks that it is called with one."""
-    make = ctypes.pythonapi.PyDescr_NewMethod
-    make.restype = ctypes.py_object
-    make.argtypes = [ctypes.py_object, ctypes.c_void_p]
-    doc = getattr(Neuron, name).__doc__ or ""
-    return make(Neuron, _method(name, compiled, flags, doc))
-
-
-def _words_offset() -> int:
-    """Where in a neuron the address of its words lies: found in one, not taken from a header."""
-    probe, words = CompiledNeuron.__new__(CompiledNeuron), bytes(24)
-    probe._words = words
-    for offset in range(object.__basicsize__, CompiledNeuron.__basicsize__, 8):
-        if ctypes.c_uint64.from_address(id(probe) + offset).value == id(words):
+def _offset(owner: type, name: str) -> int:
+    """Where in an object of a type an attribute's address lies: found, not taken from a header."""
+    probe: Any = object.__new__(owner)
+    value = object()
+    setattr(probe, name, value)
+    for offset in range(object.__basicsize__, owner.__basicsize__, 8):
+        if ctypes.c_uint64.from_address(id(probe) + offset).value == id(value):
             return offset
-    raise RuntimeError("neurons of this Python keep no addresses")
+    raise RuntimeError(f"in this Python {owner.__name__} keeps no addresses")
+
+
+# How each is compiled, whose method it is, and how CPython calls it.
+_BUILTINS: dict[str, tuple[Callable[[builtin.Plan], Any], type | None, int]] = {
+    "record": (builtin.compile_record, CompiledNeuron, cfunctions.FASTCALL | cfunctions.KEYWORDS),
+    "finish": (activations.compile_finish, CompiledNeuron, cfunctions.ONE_ARGUMENT),
+    "activation": (activations.compile_activation, CompiledNeuron, cfunctions.NO_ARGUMENT),
+    "__enter__": (activations.compile_enter, CompiledActivation, cfunctions.NO_ARGUMENT),
+    "__exit__": (activations.compile_exit, CompiledActivation, cfunctions.FASTCALL),
+    "refuse": (lambda _: packed.compile_refuse(), None, cfunctions.FASTCALL),
+    "append": (lambda _: packed.compile_append(), None, cfunctions.FASTCALL),
+}
+BUILTINS = len(_BUILTINS)
 
 
 def _proof(row: int) -> tuple[int | float | None, ...]:

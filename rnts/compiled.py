@@ -13,7 +13,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rnts import layout
-from rnts.builtins import BYTES_OFFSET, PROOFS, CompiledNeuron, expected, prepared
+from rnts.builtins import (
+    BYTES_OFFSET,
+    PROOFS,
+    CompiledActivation,
+    CompiledNeuron,
+    expected,
+    prepared,
+)
 from rnts.emitter import record_values
 from rnts.kernels import builtin
 from rnts.misuse import RECORD_ARGUMENTS, plain_time, plain_values
@@ -55,6 +62,7 @@ class CompiledEmitter:
         self._words[builtin.FALLBACK] = id(_record_again)
         self._words[builtin.FINISH] = id(_finish_again)
         self._words[builtin.NONE] = id(None)
+        self._words[builtin.ACTIVATION] = id(CompiledActivation)
         self._words[builtin.FLOAT], self._words[builtin.INT] = id(float), id(int)
         for i, name in enumerate(_NAMES):
             self._words[builtin.KEYWORDS + i] = id(name)

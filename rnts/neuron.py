@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from rnts import writer
-from rnts.emitter import record, record_silently
+from rnts.emitter import record, record_silently, snapshot_start
 from rnts.events import Event
 from rnts.model import FIELD, Health, Kind
 from rnts.ticks import Tick, ticks_of
@@ -37,7 +37,7 @@ class Neuron:
     """One neuron. All methods are safe in threads and coroutines; none raises but
     `record`, for arguments that are no numbers."""
 
-    __slots__ = ("_links", "_producer", "_ticks", "_words", "group", "id", "name", "role")
+    __slots__ = ("_links", "_producer", "_start", "_ticks", "_words", "group", "id", "name", "role")
 
     def __init__(
         self, producer: Producer, neuron_id: int, name: str, group: str, role: str
@@ -47,6 +47,7 @@ class Neuron:
         self.name = name
         self.group = group
         self.role = role
+        self._start = snapshot_start(neuron_id)
         self._links: dict[int, Link] | None = None
         self._words: bytes  # what the compiled emitter reads of a neuron, set by it
 
@@ -162,6 +163,14 @@ class SilentNeuron(Neuron):
     def finish(self, start_ns: int) -> bool:
         """Report nothing."""
         return False
+
+
+def silent_kind() -> type[Neuron]:
+    """The class of neurons that report nothing; what makes it quick is loaded by who needs it."""
+    from rnts.silence import quicken
+
+    quicken()
+    return SilentNeuron
 
 
 _new = object.__new__

@@ -20,7 +20,7 @@ from rnts.complaints import Complaints
 from rnts.errors import RntsError
 from rnts.identities import identities_of, identity_of
 from rnts.lane_owner import LaneOwner
-from rnts.neuron import Neuron, SilentNeuron
+from rnts.neuron import Neuron, silent_kind
 from rnts.runtime import lane_slots_wanted, make_runtime_folder
 from rnts.segment import IS_SUPPORTED, RETRY_S, Segment, is_want
 from rnts.solitude import Solitude
@@ -78,7 +78,7 @@ class Producer:
         chosen, strings = identity_of(name, group, role, host, neuron_id)
         if self._names.get(chosen) != strings:
             self._tell({chosen: strings})
-        kind = Neuron if self.enabled else SilentNeuron
+        kind = Neuron if self.enabled else silent_kind()
         made = kind(self, chosen, name, group, role)
         if self._emitter is not None:
             self._emitter.adopt(made)

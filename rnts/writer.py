@@ -23,7 +23,7 @@ TYPE_CHECKING = False  # see `rnts.value`
 if TYPE_CHECKING:
     from typing import Any
 
-_CODES = {
+CODES = {
     Storage.U64: "Q",
     Storage.U32: "I",
     Storage.F32: "f",
@@ -31,6 +31,11 @@ _CODES = {
     Storage.U8: "B",
 }
 _HEADER = "BBHIQQ"
+# Words of a lane's block, from its tail on.
+TAIL = 0
+ATTEMPTS = (layout.LANE_ATTEMPTS - layout.LANE_TAIL) // 8
+HEAD = (layout.LANE_HEAD - layout.LANE_TAIL) // 8
+DROP = {reason: (offset - layout.LANE_TAIL) // 8 for reason, offset in layout.LANE_DROP.items()}
 
 
 def fields_of(kind: Kind) -> list[Field]:
@@ -40,7 +45,7 @@ def fields_of(kind: Kind) -> list[Field]:
 
 def _format(kind: Kind) -> struct.Struct:
     """The struct that packs a record's first slot: header, then the fields in slot order."""
-    return struct.Struct("<" + _HEADER + "".join(_CODES[f.storage] for f in fields_of(kind)))
+    return struct.Struct("<" + _HEADER + "".join(CODES[f.storage] for f in fields_of(kind)))
 
 
 class LaneWriter:
@@ -52,78 +57,80 @@ class LaneWriter:
     is_compiled = False
 
     def __init__(self, segment: Segment, lane: int) -> None:
-        control = layout.lane_offset(lane)
+        control = layout.lane_offset(lane) // 8
         self.lane = lane
         self.busy = False
         self.buffer = segment.buffer
-        self.words = segment.words
+        self.words = segment.words[
+            control + layout.LANE_TAIL // 8 : control + layout.LANE_BYTES // 8
+        ]
         self.slots = layout.slots_offset(lane, segment.lanes, segment.lane_slots)
         self.capacity = segment.lane_slots
-        self.slot_mask = segment.lane_slots - 1
-        self._fence = Fence()
-        self._control = control
-        self.tail_index = (control + layout.LANE_TAIL) // 8
-        self.head_index = (control + layout.LANE_HEAD) // 8
-        self.attempts_index = (control + layout.LANE_ATTEMPTS) // 8
+        self.fence = Fence()
         # A lane has owners one after another; the next one goes on where the last one stopped.
-        self.tail = self.words[self.tail_index]
-        self.head_cache = self.words[self.head_index]
-        self.completed = self.words[self.attempts_index]
+        self.tail = self.words[TAIL]
+        self.surplus = self.words[ATTEMPTS] - self.tail  # attempts that are settled, less slots
+        # As long as `tail` is below the limit, and no look at the agent is needed, its slot is at
+        # `base + tail * SLOT_BYTES`: there is room, and the ring does not begin anew before it.
+        self.base = self.limit = 0
         self._dropping: tuple[int, int] | None = None  # index and value that a counter is to have
 
     def begin(self, slots: int) -> int:
         """Start a record of `slots` slots; its byte offset, or -1 (counted) if the lane is full."""
         self.busy = True
-        self.words[self.attempts_index] = self.completed + 1
-        if self.tail + slots - self.head_cache > self.capacity and self.is_full(slots):
+        self.words[ATTEMPTS] = self.tail + self.surplus + 1
+        if self.tail + slots > self.limit and self.room() < slots:
             self.drop("lane_full")
             return -1
-        return self.slots + (self.tail & self.slot_mask) * SLOT_BYTES
+        return self.base + self.tail * SLOT_BYTES
 
-    def is_full(self, slots: int) -> bool:
-        """Look how far the agent is; whether a record of `slots` slots has no room."""
-        self.head_cache = self.words[self.head_index]
-        return self.tail + slots - self.head_cache > self.capacity
+    def room(self) -> int:
+        """Look how far the agent is; for how many slots there is room."""
+        first = self.tail % self.capacity
+        room = self.words[HEAD] + self.capacity - self.tail
+        # In this order: below a new limit an old base would be wrong.
+        self.base = self.slots + (first - self.tail) * SLOT_BYTES
+        self.limit = self.tail + min(room, self.capacity - first)
+        return room
 
-    def publish(self, slots: int, count: int = 1) -> None:
-        """Make the record (or `count` of them) visible, by one store."""
+    def publish(self, slots: int) -> None:
+        """Make what was begun visible, by one store."""
         if not IS_ORDERED:
-            self._fence.order_stores()
-        self.words[self.tail_index] = self.tail + slots
-        self.completed += count
-        self.tail += slots
-        self.busy = False
+            self.fence.order_stores()
+        self.words[TAIL] = self.tail + slots
+        self.settle()
 
     def drop(self, reason: str) -> None:
         """Give up what was begun, under `reason`."""
-        index = (self._control + layout.LANE_DROP[reason]) // 8
-        begun = self.words[self.attempts_index] - self.completed
+        index = DROP[reason]
+        begun = self.words[ATTEMPTS] - self.tail - self.surplus
         self._dropping = index, self.words[index] + begun
         self.settle()
 
     def settle(self) -> None:
         """End what an exception left open: published if its store happened, else dropped."""
         words = self.words
-        is_published = words[self.tail_index] != self.tail
+        is_published = words[TAIL] != self.tail
         if self._dropping is not None:
             index, total = self._dropping
             words[index] = total
-        elif not is_published and words[self.attempts_index] != self.completed:
+        elif not is_published and words[ATTEMPTS] != self.tail + self.surplus:
             return self.drop("invalid")
-        self.completed = words[self.attempts_index]
-        self.tail = words[self.tail_index]
+        # In this order: with an old tail, what was published will be seen again.
+        self.surplus = words[ATTEMPTS] - words[TAIL]
+        self.tail = words[TAIL]
         self._dropping = None
         self.busy = False
 
     def refuse(self, reason: str, count: int = 1) -> bool:
         """Count records that are not even begun; while another one is, they are `reentrant`."""
         if self.busy:
-            self.words[self.attempts_index] += count
-            self.words[(self._control + layout.LANE_DROP["reentrant"]) // 8] += count
-            self.completed += count
+            self.words[ATTEMPTS] += count
+            self.words[DROP["reentrant"]] += count
+            self.surplus += count
         else:
             self.busy = True
-            self.words[self.attempts_index] = self.completed + count
+            self.words[ATTEMPTS] = self.tail + self.surplus + count
             self.drop(reason)
         return False
 
@@ -184,13 +191,12 @@ class LaneWriter:
         count = len(rows)
         if self.busy and self.is_reentered():
             return int(self.refuse("reentrant", count))
-        self.head_cache = self.words[self.head_index]
-        room = min(count, self.capacity - (self.tail - self.head_cache))
+        room = min(count, self.room())
         try:
             self.busy = True
-            self.words[self.attempts_index] = self.completed + room
+            self.words[ATTEMPTS] = self.tail + self.surplus + room
             self._copy(rows[:room])
-            self.publish(room, room)
+            self.publish(room)
         finally:
             if self.busy:
                 self.settle()
@@ -200,7 +206,7 @@ class LaneWriter:
 
     def _copy(self, rows: Any) -> None:
         """Copy slots to where the tail stands, in one piece or, around the end, in two."""
-        first = self.tail & self.slot_mask
+        first = self.tail % self.capacity
         before_wrap = min(len(rows), self.capacity - first)
         for start, piece in ((first, rows[:before_wrap]), (0, rows[before_wrap:])):
             offset = self.slots + start * SLOT_BYTES

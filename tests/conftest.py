@@ -5,11 +5,16 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from rnts.warmup import import_kernels, load_kernels, prefer_objects
+
+if TYPE_CHECKING:
+    from trace_tools import Watched
 
 # "ready": kernels are run from ready code, as agent and aggregator do; see tests/test_objects.py.
 IS_READY = os.environ.get("RNTS_TEST_KERNELS") == "ready"
@@ -59,3 +64,20 @@ def emitter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """What writes the records of this test: both emitters in turn."""
     monkeypatch.setenv("RNTS_JIT", str(int(request.param == "compiled")))
     return str(request.param)
+
+
+@pytest.fixture
+def process(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Watched"]:
+    """This process, with a producer of the test's own."""
+    from trace_tools import watched_process  # which loads kernels, of which sort is decided above
+
+    with watched_process(runtime_folder, monkeypatch) as watched:
+        yield watched
+
+
+@pytest.fixture
+def clock(process: "Watched", monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A clock of this process that stands still until the test moves it."""
+    from trace_tools import standing_clock
+
+    return standing_clock(monkeypatch)

@@ -30,6 +30,37 @@ def test_disabled_processes_have_silent_neurons(monkeypatch: pytest.MonkeyPatch)
     assert os.environ["RNTS_DISABLE"] == "1"
 
 
+@pytest.mark.parametrize("has_ctypes", [True, False])
+def test_silent_neurons_take_whatever_they_are_given(has_ctypes: bool) -> None:
+    """By a builtin where ctypes is there; else by Python's function, which knows its arguments."""
+    run = run_python(
+        f"""
+        import sys
+        if not {has_ctypes}:
+            sys.modules["ctypes"] = None
+        import rnts
+        assert "rnts.silence" not in sys.modules
+        neuron = rnts.neuron("n")
+        everything = [1, 2.0, None, "x"] * 4
+        for _ in range(100):
+            assert neuron.record() is False
+            assert neuron.record(*everything) is False
+            assert neuron.record(*everything[:14], timestamp_ns=object()) is False
+            assert rnts.Neuron.record is not type(neuron).record
+            assert neuron.record(queue_depth=neuron) is False
+        references = sys.getrefcount(everything[3]), sys.getrefcount(neuron)
+        for _ in range(100):
+            neuron.record(*everything, timestamp_ns=neuron)
+        assert references == (sys.getrefcount(everything[3]), sys.getrefcount(neuron))
+        assert "Report what the neuron did" in neuron.record.__doc__
+        print(type(neuron.record).__name__)
+        """,
+        RNTS_DISABLE="1",
+    )
+    kind = "builtin_function_or_method" if has_ctypes else "method"
+    assert (run.stdout, run.stderr) == (f"{kind}\n", "")
+
+
 @pytest.mark.parametrize("jit", ["0", "1"])
 def test_where_nothing_can_be_compiled_python_writes(
     jit: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -1,6 +1,7 @@
 """The agent's end of the segments: what is none is refused, what is hostile harms nobody."""
 
 import fcntl
+import logging
 import os
 import shutil
 import socket
@@ -305,6 +306,17 @@ SCRIBBLES = st.lists(
 )
 
 
+@pytest.fixture(scope="module")
+def unheard() -> Iterator[None]:
+    """Nobody keeps what is logged: a hundred thousand errors, each with all that it came from."""
+    logger = logging.getLogger("rnts")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    yield
+    logger.setLevel(before)
+
+
+@pytest.mark.usefixtures("unheard")
 @settings(max_examples=100_000 if NIGHTLY else 100)
 @given(scribbles=SCRIBBLES, is_dead=st.booleans())
 def test_no_bytes_of_a_segment_harm_the_agent(

@@ -9,7 +9,7 @@ import pytest
 from numba import int64, njit
 
 from rnts import builtins, jit, layout
-from rnts.kernels import _jit, builtin, packed
+from rnts.kernels import _jit, activations, builtin, packed
 
 MACHINE = platform.machine()
 pytestmark = pytest.mark.skipif(
@@ -114,8 +114,12 @@ EMITTERS: dict[str, tuple[Callable[[], tuple[str, str]], set[str]]] = {
         _ASKED | _METHOD | _OF_RECORD,
     ),
     "builtin finish": (
-        _of_builtin(lambda: builtin.compile_finish(builtins.plan())),
-        _ASKED | _METHOD | {"PyErr_Clear"},
+        _of_builtin(lambda: activations.compile_finish(builtins.plan())),
+        _ASKED | _METHOD,
+    ),
+    "builtin exit": (
+        _of_builtin(lambda: activations.compile_exit(builtins.plan())),
+        _ASKED | _METHOD | {"Py_IncRef"},
     ),
     "builtin append": (_of_builtin(packed.compile_append), _ASKED | {"PyLong_FromLongLong"}),
     "builtin refuse": (_of_builtin(packed.compile_refuse), _ASKED | {"PyLong_FromLongLong"}),

@@ -14,23 +14,10 @@ from typing import Any
 
 import pytest
 from capture_tools import run_python
-from trace_tools import Watched, standing_clock, told, watched_process
+from trace_tools import Watched, told
 
 import rnts
 from rnts import local_neuron
-
-
-@pytest.fixture
-def process(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    """This process, with a producer of the test's own."""
-    with watched_process(runtime_folder, monkeypatch) as watched:
-        yield watched
-
-
-@pytest.fixture
-def clock(process: Watched, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A clock that stands still until the test moves it."""
-    return standing_clock(monkeypatch)
 
 
 def test_every_call_is_an_activation(process: Watched, clock: SimpleNamespace) -> None:

@@ -5,27 +5,13 @@ import gc
 import traceback
 import weakref
 from collections.abc import AsyncIterator, Generator, Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from trace_tools import Watched, standing_clock, told, watched_process
+from trace_tools import Watched, told
 
 import rnts
-
-
-@pytest.fixture
-def process(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    """This process, with a producer of the test's own."""
-    with watched_process(runtime_folder, monkeypatch) as watched:
-        yield watched
-
-
-@pytest.fixture
-def clock(process: Watched, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A clock that stands still until the test moves it."""
-    return standing_clock(monkeypatch)
 
 
 def activation(number: int, ran_ns: int) -> dict[str, int]:
