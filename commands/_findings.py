@@ -17,6 +17,7 @@ from rnts.commands._document import (
 )
 from rnts.commands._format import duration, exact, is_number
 from rnts.commands._history import History
+from rnts.spool_files import CONDITIONS
 
 # Fewer neurons than these come and go on every machine.
 _FALL_MIN, _FALL_SHARE = 10, 0.08
@@ -111,6 +112,10 @@ def of_processes(document: Document) -> list[Finding]:
         who = f"agent {text(agent, 'pid')} on {text(agent, 'host')}"
         if aside := _counts(part(agent, "lanes_quarantined")):
             words = f"{who} reads some lanes no more, since what they say cannot be: {aside}"
+            found.append(Finding(Level.WARNING, words))
+        if condition := text(part(agent, "spool"), "condition"):
+            why = CONDITIONS.get(condition, condition)
+            words = f"{who} cannot spool: {why}; beyond its memory frames are lost"
             found.append(Finding(Level.WARNING, words))
         if agent.get("state") == "silent":
             since = f" for {duration(number(agent, 'silent_ns'))}"

@@ -130,6 +130,7 @@ def sandbox() -> Iterator[Sandbox]:
         if name == "RNTS_DISABLE" or (name.startswith("RNTS_") and "__" in name):
             del os.environ[name]
     os.environ["RNTS_RUNTIME_DIR"] = str(folder)
+    os.environ["RNTS_STATE_DIR"] = str(folder / "state")  # spools go with the sandbox
     box = Sandbox(folder)
     try:
         yield box

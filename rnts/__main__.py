@@ -28,6 +28,7 @@ COMMANDS = (
     "audit",
     "agent",
     "aggregate",
+    "spool",
     "config",
     "bench",
     "doctor",

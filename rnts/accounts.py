@@ -100,12 +100,13 @@ class Accounts:
             else:
                 self._advance(agent, row)
 
-    def skip_frame(self, agent: tuple[int, int]) -> None:
-        """A frame of this agent was given up as damaged; its records will be missing."""
-        self._damaged.add(agent)
+    def skip_frame(self, agent: tuple[int, int], reason: str = "bad_frame") -> None:
+        """Frames of this agent were given up; their records will be missing for this reason."""
+        if reason == "bad_frame":
+            self._damaged.add(agent)
         for source in self._sources.values():
             if source.agent == agent:
-                source.gap_reason = "bad_frame"
+                source.gap_reason = reason
 
     def _take_over(
         self, agent: tuple[int, int], row: NDArray[np.int64], gap_reason: str | None

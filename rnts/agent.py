@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import random
 import resource
 import time
 from collections.abc import Callable
@@ -27,11 +28,14 @@ from rnts.delivery import parse_message
 from rnts.frame import SLOTS_PER_FRAME_MAX, FrameEncoder
 from rnts.handover import Handover, lost_rows, record_counts
 from rnts.links.zmq import AgentLink
+from rnts.lives import Lives
 from rnts.names import NameFeed
 from rnts.process import Stop
 from rnts.rhythm import WATERMARK_SLACK_NS, Rhythm
 from rnts.runtime import LANE_SLOTS_NAME, boot_id, runtime_folder, segment_folders
 from rnts.sender import Limits, Sender
+from rnts.spool_parts import State
+from rnts.spooling import Spooling, SpoolOptions
 
 _DRAIN_AT_END_NS = 2_000_000_000
 
@@ -55,6 +59,7 @@ class AgentOptions:
     compression: str
     segments_folder: Path | None  # None: where the programs of this user put them
     limits: Limits
+    spool: SpoolOptions | None = None  # None: what memory does not hold is lost
 
 
 class Agent:
@@ -62,8 +67,10 @@ class Agent:
 
     def __init__(self, options: AgentOptions, host_report: Callable[[], dict[str, Any]]) -> None:
         self.agent_id = agent_id()
-        self.incarnation = time.time_ns()
         self._options = options
+        jitter = random.Random(time.time_ns()).random
+        self._spooling = Spooling(self.agent_id, options.spool, options.limits, jitter)
+        self.incarnation = self._spooling.next_incarnation(time.time_ns())
         self._host_report = host_report
         folder = options.segments_folder
         self._handover = Handover()
@@ -73,8 +80,10 @@ class Agent:
         self._names = NameFeed(self._collector)
         self._encoder = FrameEncoder(self.agent_id, self.incarnation, options.compression)
         self._sender = Sender(
-            self.agent_id, self.incarnation, options.limits, self._hello_frame, self._hole_frame
-        )
+            self.agent_id, self.incarnation, options.limits, self._hello_frame, self._hole_frame,
+            jitter=jitter, spool=self._spooling.begin(self.incarnation, self._spool_state),
+        )  # fmt: skip
+        self._lives = Lives(self._sender, self._spooling.former)
         self._link = AgentLink()
         self._endpoint_index = 0
         self._slots = np.zeros((SLOTS_PER_FRAME_MAX, 16), np.int64)
@@ -95,6 +104,7 @@ class Agent:
         finally:
             self._link.close()
             self._collector.close()
+            self._spooling.end()
 
     def _pass(self, now_ns: int) -> None:
         """Drain, cut and deliver what is due, then sleep as long as nothing is."""
@@ -109,7 +119,7 @@ class Agent:
         if is_full or is_old or self._rhythm.is_heartbeat_due(now_ns) or self._names.has_more:
             self._cut(now_ns)
         self._deliver(now_ns)
-        if not self._sender.is_ready:
+        if not self._lives.is_ready:
             self._rhythm.stir(now_ns)  # so that an answer to HELLO is not slept over
         self._rhythm.rest(now_ns, took, bool(self._filled), self._collector.wait)
 
@@ -156,17 +166,18 @@ class Agent:
         """Take answers in, send what is due, go over to the next endpoint from a silent one."""
         for parts in self._link.receive():
             message = parse_message(parts[0]) if len(parts) == 1 else None
-            if message is not None and self._sender.on_message(message, now_ns):
+            if message is not None and self._lives.on_message(message, now_ns):
                 log.info("aggregator found at %s", self._endpoint)
                 self._names.start_over()
-        self._handover.take_commits(self._sender)
-        for parts in self._sender.step(now_ns):
+        if self._handover.take_commits(self._sender):
+            self._spooling.mark()
+        for parts in self._lives.step(now_ns):
             if not self._link.send(parts):
                 header = parse_message(parts[0])
                 assert header is not None
-                self._sender.unsend(header.first)
+                self._lives.unsend(header)
                 break
-        if self._sender.is_suspect:
+        if self._lives.is_suspect:
             self._connect(self._endpoint_index + 1)
 
     def _connect(self, index: int) -> None:
@@ -174,10 +185,15 @@ class Agent:
         self._endpoint_index = index % len(self._options.endpoints)
         self._endpoint = self._options.endpoints[self._endpoint_index]
         self._link.connect(self._endpoint)
-        self._sender.lose_connection()
+        self._lives.begin()
 
     def _hello_frame(self) -> bytes:
-        return self._encode_empty(self._handover.baselines(), self._meta())
+        return self._encode_empty(self._handover.baselines.frame_table(), self._meta())
+
+    def _spool_state(self) -> State:
+        """Where this life stands, for the one that finds its spool."""
+        rows = self._handover.baselines.table().tobytes()
+        return State(self.agent_id, self.incarnation, self._handover.committed, rows)
 
     def _hole_frame(self, counts: dict[int, int]) -> bytes:
         """A frame that declares the records of frames that were given up."""
@@ -206,6 +222,7 @@ class Agent:
             "backlog_frames": frames,
             "backlog_records": records,
             "retained_bytes": self._sender.retained_bytes,
+            "spool": self._spooling.status(),
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
             "memory_bytes": usage.ru_maxrss * 1024,
             **self._clocks.look(read_clocks()),
@@ -219,10 +236,12 @@ class Agent:
         while self._drain() and time.monotonic_ns() < deadline_ns:
             self._cut(time.monotonic_ns())
         self._cut(time.monotonic_ns(), is_last=True)
-        while not self._sender.is_drained and time.monotonic_ns() < deadline_ns:
+        while not self._lives.is_drained and time.monotonic_ns() < deadline_ns:
             self._deliver(time.monotonic_ns())
             self._link.wait(5)
         self._link.send(self._sender.bye())
         if not self._sender.is_drained:
             _, records = self._sender.backlog()
-            log.warning("ended without an answer to %d records", records)
+            self._sender.retained.spill_all(self._sender.received)
+            kept = "; the next agent delivers them" if self._spooling.has_all else ""
+            log.warning("ended without an answer to %d records%s", records, kept)

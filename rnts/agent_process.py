@@ -12,6 +12,10 @@ from rnts.producer import PROCESS
 from rnts.runtime import LANE_SLOTS_NAME, default_endpoint, make_runtime_folder
 from rnts.sender import Limits
 from rnts.settings import Settings
+from rnts.settings_spool import SpoolSettings
+from rnts.spool_folder import default_folder
+from rnts.spool_parts import SpoolLimits
+from rnts.spooling import SpoolOptions
 from rnts.warmup import load_kernels
 
 _MS = 1_000_000
@@ -42,6 +46,7 @@ def run_agent(settings: Settings, stop: StopEvent) -> None:
             timeout_ns=transport.timeout_ms * _MS,
             retry_count=transport.retry_count,
         ),
+        spool=spool_options(settings.agent.spool),
     )
     host = HostThread(settings.agent.host_interval_ms / 1000) if settings.agent.host else None
     agent = Agent(options, host.report if host else dict)
@@ -58,6 +63,14 @@ def run_agent(settings: Settings, stop: StopEvent) -> None:
         PROCESS.close(unlink=True)
         (folder / LANE_SLOTS_NAME).unlink(missing_ok=True)
         guard.close()
+
+
+def spool_options(spool: SpoolSettings) -> SpoolOptions | None:
+    """What the settings say of the spool; None where it is off."""
+    if not spool.bytes_max:
+        return None
+    limits = SpoolLimits(spool.bytes_max, spool.segment_bytes, spool.sync)
+    return SpoolOptions(default_folder(spool.folder), limits)
 
 
 class HostThread:

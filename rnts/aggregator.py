@@ -21,7 +21,7 @@ from rnts.frame import Frame, FrameDecoder
 from rnts.links.zmq import AggregatorLink
 from rnts.model import TEXT_BYTES_MAX
 from rnts.process import Stop
-from rnts.receiver import Receiver, Session, Verdict
+from rnts.receiver import Receiver, Verdict
 from rnts.snapshot import neuron_snapshot, snapshot
 from rnts.watermarks import Watermarks
 from rnts.windows import Windows
@@ -83,7 +83,8 @@ class Aggregator:
         """Tell all agents what is folded; before any commit, which covers no more than that."""
         self._to_acknowledge.update(self._watermarks.waiting())  # so that they stay patient
         for agent_id in self._to_acknowledge:
-            self._send(self._receiver.sessions[agent_id], self._receiver.acknowledge(agent_id))
+            answer = self._receiver.acknowledge(agent_id)
+            self._send(self._receiver.sessions[agent_id].peer, answer)
         self._to_acknowledge.clear()
 
     def _on_message(self, peer: bytes, message: Message, parts: list[bytes]) -> None:
@@ -100,7 +101,7 @@ class Aggregator:
             self.refused["message"] += 1
 
     def _on_hello(self, peer: bytes, message: Message, payload: bytes) -> None:
-        frame = self._open(payload, message)
+        frame, _ = self._open(payload, message)
         if frame is None:
             return
         is_new, answer = self._receiver.on_hello(message, peer, self._attention.look())
@@ -110,33 +111,34 @@ class Aggregator:
             self._watermarks.meet(message.speaker, message.incarnation)
             self.accounts.begin_session((message.speaker, message.incarnation), frame.sources)
             self._note_meta(agent, frame)
-        if answer is not None:
-            self._link.send(peer, [answer.pack()])
+        elif answer is not None and self._receiver.sessions[message.speaker].is_skipping:
+            self.accounts.skip_frame((message.speaker, message.incarnation), "aggregator_died")
+        self._send(peer, answer)
 
     def _on_entry(self, peer: bytes, message: Message, payload: bytes) -> None:
-        now_ns, steady_ns = time.time_ns(), self._attention.look()
+        now_ns, boundary = time.time_ns(), self.windows.boundary
+        steady_ns = self._attention.look()
         verdict, answer = self._receiver.on_entry(message, peer, steady_ns)
-        if answer is not None:
-            self._link.send(peer, [answer.pack()])
-        if verdict is Verdict.DUPLICATE:
+        self._send(peer, answer)
+        if verdict in (Verdict.DUPLICATE, Verdict.PRIME):
             self._to_acknowledge.add(message.speaker)
-        if verdict is not Verdict.FOLD:
+        if verdict not in (Verdict.FOLD, Verdict.PRIME):
             return
-        agent = self._agents[message.speaker]
-        frame, boundary = self._open(payload, message), self.windows.boundary
+        agent, (frame, reason) = self._agents[message.speaker], self._open(payload, message)
+        if verdict is Verdict.PRIME:
+            return self._receiver.primed(message)
         if frame is None:
-            agent.damaged += 1
+            agent.damaged += _DAMAGED_TRIES if reason == "base" else 1  # that stays as it is
             if agent.damaged < _DAMAGED_TRIES:
-                self._link.send(peer, [self._receiver.resend(message.speaker).pack()])
-                return
+                return self._send(peer, self._receiver.resend(message.speaker))
             self.accounts.skip_frame((message.speaker, message.incarnation))
+            self._send(peer, self._receiver.ask_keyframe(message))
             window = -1
         elif self._watermarks.put_off(message.speaker, frame, boundary, now_ns, steady_ns):
             return
         else:
             window = self._fold(agent, message, frame)
-            self.frames += 1
-            self.frame_bytes += len(payload)
+            self.frames, self.frame_bytes = self.frames + 1, self.frame_bytes + len(payload)
         agent.damaged = 0
         self._receiver.folded(message, window)
         self._to_acknowledge.add(message.speaker)
@@ -145,8 +147,8 @@ class Aggregator:
             self._acknowledge()
             self._close_windows(time.time_ns())
 
-    def _open(self, payload: bytes, message: Message) -> Frame | None:
-        """Decode a frame and compare it with its envelope; None, counted, if it is not valid."""
+    def _open(self, payload: bytes, message: Message) -> tuple[Frame | None, str]:
+        """Decode a frame and compare it with its envelope; None, counted, and why, if not valid."""
         try:
             frame = self._decoder.decode(payload)
             if (frame.agent_id, frame.incarnation) != (message.speaker, message.incarnation):
@@ -154,8 +156,8 @@ class Aggregator:
         except FrameError as error:
             self.refused[error.reason] += 1
             log.warning("frame refused: %s", error)
-            return None
-        return frame
+            return None, error.reason
+        return frame, ""
 
     def _fold(self, agent: _Agent, message: Message, frame: Frame) -> int:
         """Enter a frame into the books and the windows; the latest window that it touches."""
@@ -183,18 +185,17 @@ class Aggregator:
         sessions, steady_ns = self._receiver.sessions, self._attention.look()
         boundary = self.windows.advance(*self._watermarks.closing(now_ns, steady_ns))
         for agent_id in self._watermarks.due(boundary, steady_ns):
-            self._send(sessions[agent_id], self._receiver.resend(agent_id))
+            self._send(sessions[agent_id].peer, self._receiver.resend(agent_id))
         for agent_id, session in list(sessions.items()):
-            answer = self._receiver.commit(agent_id, boundary)
-            if answer is not None:
-                self._send(session, answer)
+            self._send(session.peer, self._receiver.commit(agent_id, boundary))
             if steady_ns - session.seen_ns > _AGENT_GONE_NS:
                 self._receiver.forget(agent_id)
                 self._watermarks.forget(agent_id)
                 del self._agents[agent_id]
 
-    def _send(self, session: Session, message: Message) -> None:
-        self._link.send(session.peer, [message.pack()])
+    def _send(self, peer: bytes, message: Message | None) -> None:
+        if message is not None:
+            self._link.send(peer, [message.pack()])
 
     def answer(self, request: bytes) -> dict[str, Any]:
         """The document that a query asks for, or {"error": …}."""
@@ -215,8 +216,7 @@ class Aggregator:
 
     def accounting(self) -> dict[str, Any]:
         """What became of every record that agents told of."""
-        counts = self._counts
-        return self.accounts.document(counts["aggregated"], counts["late"], counts["future"])
+        return self.accounts.document(*self._counts.values())
 
     def snapshot(self) -> dict[str, Any]:
         """The snapshot document, as docs/snapshot.md describes it."""

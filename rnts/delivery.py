@@ -2,27 +2,29 @@
 
 A sender numbers what it has to deliver and keeps each entry until the receiver COMMITs the windows
 that hold it. The receiver takes entries in order and once, and grants credit; everything that is
-repeated is known by its number and dropped before it is folded.
+repeated is known by its number and dropped before it is folded. `docs/delivery.md` has the layout,
+the states and what always holds.
 
-    HELLO     first, episode, baseline → a session begins; `first` is the oldest entry still kept
-              ← WELCOME  next, episode   go on with `next`; a receiver not met before: replay all
+    HELLO     first, episode, committed, baseline → a session begins; `first` is the oldest kept
+              ← WELCOME   next, episode  go on with `next`; a receiver not met before: replay all
+              ← OVER      next, episode  a later life of this agent has been heard: no more of this
     ENTRY     first, last, frame  →      one frame, or a hole: a range of entries declared lost
-              ← RECEIVED next, credit    all before `next` are folded; send none from `credit` on
+              ← RECEIVED  next, credit   all before `next` are folded; send none from `credit` on
               ← COMMITTED next           all before `next` lie in closed windows; forget them
-              ← RESEND   next            there was a gap; go back to `next`
+              ← RESEND    next           there was a gap; go back to `next`
+              ← KEYFRAME  number         frames of the group that held `number` are of no use
     BYE                           →      the agent ends; nothing more will come from it
               ← WHO                      no session is known; say HELLO
 
-A message is a header (`_MESSAGE`) and, for HELLO and ENTRY, an encoded frame. Beyond its limit of
-memory a sender gives up the oldest frame *that never went out*: what went out the receiver may
-hold, so it cannot be called lost.
+A message is a header (`_MESSAGE`) and, for HELLO and ENTRY, an encoded frame. An answer names the
+incarnation that it is meant for: an agent may have lives before its own to deliver.
 """
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
-_MESSAGE = struct.Struct("<BQQQQ")  # type, agent or receiver, incarnation, first, last
+_MESSAGE = struct.Struct("<BQQQQQ")  # type, agent or receiver, incarnation, first, last, committed
 MESSAGE_BYTES = _MESSAGE.size
 CREDIT_ENTRIES = 64  # entries under way; at 64 KiB each a round trip of 1 ms carries 4 GB/s
 
@@ -39,29 +41,32 @@ class Type(IntEnum):
     WHO = 7
     QUERY = 8
     BYE = 9
+    KEYFRAME = 10
+    OVER = 11
 
 
-@dataclass(frozen=True)
-class Message:
-    """One message's header: who speaks (`speaker`, `incarnation`) and about which entries."""
+_TYPES = {int(kind): kind for kind in Type}
+
+
+class Message(NamedTuple):
+    """One message's header: who speaks, of or to which incarnation, and about which entries."""
 
     type: Type
     speaker: int
     incarnation: int
     first: int = 0
     last: int = 0
+    committed: int = 0
 
     def pack(self) -> bytes:
         """The header's bytes."""
-        return _MESSAGE.pack(self.type, self.speaker, self.incarnation, self.first, self.last)
+        return _MESSAGE.pack(*self)
 
 
 def parse_message(raw: bytes) -> Message | None:
     """The header in `raw`, or None where there is none."""
     if len(raw) != MESSAGE_BYTES:
         return None
-    kind, speaker, incarnation, first, last = _MESSAGE.unpack(raw)
-    try:
-        return Message(Type(kind), speaker, incarnation, first, last)
-    except ValueError:
-        return None
+    kind, speaker, incarnation, first, last, committed = _MESSAGE.unpack(raw)
+    known = _TYPES.get(kind)
+    return None if known is None else Message(known, speaker, incarnation, first, last, committed)

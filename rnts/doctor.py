@@ -24,6 +24,7 @@ def examine(endpoint: str | None = None) -> Iterator[Finding]:
         lambda: machine.shared_memory(segments_folder()),
         runtime_folder,
         lambda: address(endpoint),
+        spool,
         kernels,
         emitters,
         machine.open_files,
@@ -103,6 +104,22 @@ def runtime_folder(folder: Path | None = None, user: int | None = None) -> Findi
         finding = f"{folder} has mode {mode:o}: others can look into it"
         return Finding(name, "warn", finding, f"chmod 700 {folder}")
     return Finding(name, "ok", f"{folder}, mode {mode:o}")
+
+
+def spool(folder: Path | None = None) -> Finding:
+    """Whether an agent could keep on disk what memory does not hold."""
+    place = folder or Path(runtime.state_folder())
+    there = next(path for path in (place, *place.parents) if path.exists())
+    fix = "make it writable, or set RNTS_STATE_DIR or agent.spool.folder to another folder"
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        found = f"{there} cannot be written: beyond its memory an agent loses what nobody takes"
+        return Finding("spool", "warn", found, fix)
+    space = os.statvfs(there)
+    free = space.f_bavail * space.f_frsize
+    if free < machine.SHARED_MEMORY_WANTED:
+        found = f"{there} has {free // machine.MIB:,} MiB free"
+        return Finding("spool", "warn", found, "make room, or set agent.spool.folder")
+    return Finding("spool", "ok", f"{place}, {free // machine.MIB:,} MiB free")
 
 
 def address(endpoint: str | None = None) -> Finding:

@@ -19,14 +19,44 @@ FINISHED_MAX = 1024
 assert (_KEY, _FLAGS, _IN_FRAME) == (0, 1, 2)
 
 
+class Baselines:
+    """The baseline row of each source, with its committed records in the column `in_frame`."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, NDArray[np.int64]] = {}
+
+    def add(self, row: NDArray[np.int64]) -> None:
+        """A source is taken over as this row says."""
+        self._rows[int(row[_KEY])] = row
+
+    def credit(self, counts: dict[int, int]) -> None:
+        """So many records of these sources are committed."""
+        for key, count in counts.items():
+            if key in self._rows:
+                self._rows[key][_IN_FRAME] += count
+
+    def forget(self, key: int) -> None:
+        """A source has ended."""
+        self._rows.pop(key, None)
+
+    def table(self) -> NDArray[np.int64]:
+        """All rows."""
+        return table_of(list(self._rows.values()))
+
+    def frame_table(self) -> NDArray[np.int64]:
+        """The rows for a HELLO, the newest ones if a frame does not hold all."""
+        return self.table()[-SOURCES_PER_FRAME_MAX:]
+
+
 class Handover:
-    """The baseline row of each source, with its committed records in the column `in_frame`.
+    """What the aggregator that comes has to be told of the sources of this agent.
 
     A source is forgotten when the frame that holds its last row is committed.
     """
 
     def __init__(self) -> None:
-        self._rows: dict[int, NDArray[np.int64]] = {}
+        self.baselines = Baselines()
+        self.committed = 1  # all entries before it are credited
         self._ended: dict[int, int] = {}  # number of the entry that holds a source's last row
         self._number = 0  # of the entry that is made
         self._finished: deque[tuple[int, Path]] = deque()  # files, by the entry of their last rows
@@ -49,30 +79,27 @@ class Handover:
         if not collector.baselines and not len(last_rows):
             return moved
         for row in collector.baselines:
-            self._rows[int(row[_KEY])] = row.copy()
+            self.baselines.add(row.copy())
         for row in last_rows:
             self._ended[int(row[_KEY])] = number
         rows = table_of([*collector.baselines, *last_rows, *moved])
         collector.baselines.clear()
         return rows
 
-    def take_commits(self, sender: Sender) -> None:
-        """Credit what the aggregator has committed since the last call; remove finished files."""
+    def take_commits(self, sender: Sender) -> bool:
+        """Credit what the aggregator has committed, remove finished files; whether more is now."""
         while self._finished and (
             self._finished[0][0] < sender.received or len(self._finished) > FINISHED_MAX
         ):
             remove_file(self._finished.popleft()[1])
-        while sender.committed_counts:
-            for key, count in sender.committed_counts.popleft().items():
-                if key in self._rows:
-                    self._rows[key][_IN_FRAME] += count
+        credited = sender.retained.committed_counts
+        while credited:
+            self.baselines.credit(credited.popleft())
+        before, self.committed = self.committed, sender.committed
         for key in [key for key, number in self._ended.items() if number < sender.committed]:
             del self._ended[key]
-            self._rows.pop(key, None)
-
-    def baselines(self) -> NDArray[np.int64]:
-        """The rows for a HELLO, the newest ones if a frame does not hold all."""
-        return table_of(list(self._rows.values())[-SOURCES_PER_FRAME_MAX:])
+            self.baselines.forget(key)
+        return before != self.committed
 
 
 def table_of(rows: list[NDArray[np.int64]]) -> NDArray[np.int64]:

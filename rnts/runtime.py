@@ -48,6 +48,14 @@ def make_runtime_folder() -> str:
     return folder
 
 
+def state_folder() -> str:
+    """$RNTS_STATE_DIR, else rnts in $XDG_STATE_HOME or ~/.local/state: what outlives a boot."""
+    if chosen := os.environ.get("RNTS_STATE_DIR"):
+        return chosen.rstrip("/") or "/"
+    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(home, "rnts")
+
+
 def lane_slots_wanted(folder: str) -> int | None:
     """Slots of a lane that the agent asks the programs of this user for; None if it does not."""
     try:

@@ -3,15 +3,19 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer, field_validator
+from pydantic import AfterValidator, Field, field_serializer, field_validator
 from pydantic.fields import FieldInfo
 
+from rnts.settings_section import Folder, Section
+from rnts.settings_section import setting as _setting
+from rnts.settings_section import share as _share
+from rnts.settings_section import whole as _whole
+from rnts.settings_spool import SpoolSettings
 from rnts.settings_tree import KeyPath
 from rnts.settings_values import (
     check_bind,
     check_condition,
     check_endpoint,
-    check_folder,
     check_name,
     check_unique,
     with_scheme,
@@ -22,35 +26,9 @@ PERCENTILES_MAX = 32
 ALERTS_MAX = 1_000
 
 
-class Section(BaseModel):
-    """What all sections share: no other names than these, no conversion of types, no change."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-def _setting(
-    meaning: str, expects: str = "", *, item: str = "", example: object = None, **limits: Any
-) -> Any:
-    """A setting: what it means, what belongs there, what into a list of it, and an example.
-
-    The example is needed where the default shows nothing; limits are those of pydantic's `Field`.
-    """
-    words: Any = {"expects": expects, "item": item, "example": example}
-    return Field(description=meaning, json_schema_extra=words, **limits)
-
-
-def _whole(low: int, high: int, meaning: str) -> Any:
-    return _setting(meaning, f"a whole number from {low} to {high}", ge=low, le=high)
-
-
-def _share(meaning: str) -> Any:
-    return _setting(meaning, "a number from 0 to 1", ge=0, le=1)
-
-
 Percentile = Annotated[float, Field(gt=0, lt=100)]
 Endpoint = Annotated[str, AfterValidator(check_endpoint)]
 Bind = Annotated[str | None, AfterValidator(check_bind)]
-Folder = Annotated[str | None, AfterValidator(check_folder)]
 Name = Annotated[str, AfterValidator(check_name)]
 Condition = Annotated[str, AfterValidator(check_condition)]
 
@@ -158,8 +136,9 @@ class Agent(Section):
     host: bool = _setting("whether every process of this machine is watched as a neuron")
     host_interval_ms: int = _whole(10, 60_000, "time between two looks at all processes")
     retained_bytes_max: int = _whole(
-        1 << 16, 1 << 40, "memory for frames that are not committed; beyond it the oldest are lost"
+        1 << 16, 1 << 40, "memory for frames that are not committed; what is beyond it is spooled"
     )
+    spool: SpoolSettings
     segments_dir: Folder = _setting(
         "folder of the segments; null is the runtime folder",
         "an absolute path or null",

@@ -90,7 +90,7 @@ class World:
 
     def hello(self) -> bytes:
         """The frame of a HELLO."""
-        return pack(0, self.handover.baselines())
+        return pack(0, self.handover.baselines.frame_table())
 
     def hole(self, counts: dict[int, int]) -> bytes:
         """The frame that declares what was given up."""
@@ -302,4 +302,4 @@ def test_a_baseline_is_the_first_word_on_a_source() -> None:
     """The rows of the play are those of the agent: an introduction, then what has moved."""
     with played([("record", 0, 3), ("drain",)]) as world:
         assert world.frames[1, 1] == 5
-        assert world.handover.baselines()[:, COLUMN["flags"]].tolist() == [SOURCE_BASELINE]
+        assert world.handover.baselines.table()[:, COLUMN["flags"]].tolist() == [SOURCE_BASELINE]

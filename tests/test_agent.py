@@ -268,13 +268,15 @@ def test_answers_that_are_none_are_ignored(
             peer, *parts = liar.recv_multipart()
             header = parse_message(parts[0])
             assert header is not None
+            life = header.incarnation
             for answer in (
                 b"noise",
-                Message(Type.RECEIVED, 5, 0, far, far).pack(),
-                Message(Type.COMMITTED, 5, 0, far).pack(),
-                Message(Type.WELCOME, 5, 0, 1, header.last + 1).pack(),
-                Message(Type.HELLO, 5, 0, 1, 1).pack(),
-                Message(Type.WHO, 5, 0).pack(),
+                Message(Type.RECEIVED, 5, life, far, far).pack(),
+                Message(Type.COMMITTED, 5, life, far).pack(),
+                Message(Type.WELCOME, 5, life, 1, header.last + 1).pack(),
+                Message(Type.HELLO, 5, life, 1, 1).pack(),
+                Message(Type.OVER, 5, life, 0, header.last).pack(),
+                Message(Type.WHO, 5, life).pack(),
             ):
                 liar.send_multipart([peer, answer])
             liar.send_multipart([peer, b"", b"more"])

@@ -1,7 +1,6 @@
 """The delivery protocol: exactly once and in order, whatever the network and the peers do."""
 
-import random
-from dataclasses import dataclass, field
+import itertools
 
 import pytest
 
@@ -24,7 +23,9 @@ def make_sender(limits: Limits = LIMITS, incarnation: int = 1) -> Sender:
     )
 
 
-def deliver(sender: Sender, receiver: Receiver, now: int = 0) -> list[bytes]:
+def deliver(
+    sender: Sender, receiver: Receiver, now: int = 0, primed: list[bytes] | None = None
+) -> list[bytes]:
     """Let both talk over a perfect network until they are done; payloads in order of folding."""
     folded = []
     while messages := sender.step(now):
@@ -38,6 +39,10 @@ def deliver(sender: Sender, receiver: Receiver, now: int = 0) -> list[bytes]:
                 if verdict is Verdict.FOLD:
                     folded.append(payload)
                     receiver.folded(message, window=-1)
+                    answer = receiver.acknowledge(AGENT)
+                elif verdict is Verdict.PRIME and primed is not None:
+                    primed.append(payload)
+                    receiver.primed(message)
                     answer = receiver.acknowledge(AGENT)
             if answer is not None:
                 sender.on_message(answer, now)
@@ -77,9 +82,9 @@ def test_committed_entries_are_forgotten_and_others_kept() -> None:
     for i in range(10):
         sender.offer(b"%d" % i, {SOURCE: i})
     deliver(sender, receiver)
-    sender.on_message(Message(Type.COMMITTED, 1, 0, 5), 0)
+    sender.on_message(Message(Type.COMMITTED, 1, 1, 5), 0)
 
-    assert list(sender.committed_counts) == [{SOURCE: i} for i in range(4)]
+    assert list(sender.retained.committed_counts) == [{SOURCE: i} for i in range(4)]
     sender.lose_connection()
     assert deliver(sender, Receiver(2)) == [b"%d" % i for i in range(4, 10)]
 
@@ -140,123 +145,93 @@ def test_garbage_is_no_message(raw: bytes) -> None:
     assert parse_message(raw) is None
 
 
-@dataclass
-class World:
-    """One agent and one aggregator at a time over a network that loses, repeats and reorders."""
+def test_commits_keep_the_group_that_later_frames_build_on() -> None:
+    """A new receiver primes with what is committed, and folds only what is not."""
+    sender, receiver = make_sender(), Receiver(1)
+    for number in range(1, 8):
+        sender.offer(b"%d" % number, {SOURCE: 1}, is_keyframe=number in (1, 4))
+    deliver(sender, receiver)
+    sender.on_message(Message(Type.COMMITTED, 1, 1, 6), 0)
+    assert (sender.retained.first, sender.committed) == (4, 6)
 
-    seed: int
-    memory: int = 4000
-    is_perfect: bool = False
-    fired: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.random = random.Random(self.seed)
-        self.sender = make_sender(Limits(self.memory, timeout_ns=50, retry_count=3))
-        self.receiver = Receiver(1)
-        self.wire: list[tuple[bool, list[bytes]]] = []  # (to the aggregator, parts)
-        self.folded: list[bytes] = []  # by the present aggregator
-        self.committed: list[bytes] = []  # by all that there were
-        self.now = 0
-
-    def chance(self, what: str, probability: float) -> bool:
-        """Whether a fault strikes now; remembered, so that a test can ask that each did."""
-        if self.is_perfect or self.random.random() >= probability:
-            return False
-        self.fired.add(what)
-        return True
-
-    def post(self, up: bool, parts: list[bytes]) -> None:
-        """Put a message on the wire, or lose it, or put it there twice."""
-        if self.chance("drop", 0.1):
-            return
-        for _ in range(1 + self.chance("duplicate", 0.1)):
-            at = len(self.wire)
-            if self.wire and self.chance("reorder", 0.1):
-                at = self.random.randrange(len(self.wire))
-            self.wire.insert(at, (up, parts))
-
-    def step(self) -> None:
-        """Let one tick pass."""
-        self.now += self.random.randrange(1, 20)
-        for parts in self.sender.step(self.now):
-            self.post(True, parts)
-        for _ in range(self.random.randrange(8)):
-            if self.wire:
-                self.arrive(*self.wire.pop(0))
-        if AGENT in self.receiver.sessions and self.random.random() < 0.2:
-            self.commit()
-        if self.chance("crash", 0.01):
-            self.receiver = Receiver(self.receiver.receiver_id + 1)
-            self.folded = []
-
-    def arrive(self, up: bool, parts: list[bytes]) -> None:
-        """Take a message from the wire to its end."""
-        message = parse_message(parts[0])
-        assert message is not None
-        if not up:
-            self.sender.on_message(message, self.now)
-        elif message.type is Type.HELLO:
-            _, answer = self.receiver.on_hello(message, None, self.now)
-            if answer:
-                self.post(False, [answer.pack()])
-        else:
-            verdict, answer = self.receiver.on_entry(message, None, self.now)
-            if verdict is Verdict.FOLD:
-                self.folded.append(parts[1])
-                self.receiver.folded(message, window=len(self.folded))
-            if verdict in (Verdict.FOLD, Verdict.DUPLICATE):
-                answer = self.receiver.acknowledge(AGENT)
-            if answer:
-                self.post(False, [answer.pack()])
-
-    def commit(self) -> None:
-        """Close the windows of some of what is folded."""
-        session = self.receiver.sessions[AGENT]
-        before = len(session.uncommitted)
-        answer = self.receiver.commit(AGENT, self.random.randrange(len(self.folded) + 2))
-        done = before - len(session.uncommitted)
-        start = len(self.folded) - before
-        self.committed += self.folded[start : start + done]
-        if answer:
-            self.post(False, [answer.pack()])
+    sender.lose_connection()
+    successor, primed = Receiver(2), []
+    folded = deliver(sender, successor, primed=primed)
+    assert (primed, folded) == ([b"4", b"5"], [b"6", b"7"])
 
 
-def records_in(payload: bytes) -> tuple[int, int]:
-    """(records, records declared lost) of a payload of the simulation."""
-    return (0, int(payload[5:])) if payload.startswith(b"lost") else (1, 0)
+def test_a_hole_ends_with_its_group() -> None:
+    """What builds on a frame that was given up is given up with it; then a keyframe has to come."""
+    sender = make_sender(Limits(100, 100, 3))
+    began = []
+    for number in range(1, 6):
+        if sender.retained.wants_keyframe:
+            began.append(number)
+        sender.offer(b"%d" % number * 30, {SOURCE: 1}, sender.retained.wants_keyframe)
+    assert began == [1, 5]
+    assert deliver(sender, Receiver(1)) == [b"lost 4", b"5" * 30]
 
 
-def run_world(world: World, count: int) -> None:
-    """Offer `count` frames of one record while faults strike, then let all settle."""
-    offered = 0
-    while offered < count:
-        for _ in range(min(world.random.randrange(4), count - offered)):
-            world.sender.offer(b"frame %06d" % offered + b"." * 90, {SOURCE: 1})
-            offered += 1
-        world.step()
-    world.is_perfect = True
-    for _ in range(3000):
-        world.step()
-        if world.sender.is_drained and not world.wire:
-            break
-    assert world.sender.is_drained, "a healed network must let everything through"
+def test_a_keyframe_is_asked_for_once_and_only_of_the_open_group() -> None:
+    """KEYFRAME makes the next frame one, unless one was made since."""
+    sender, receiver = make_sender(), Receiver(1)
+    sender.offer(b"1", {}, is_keyframe=True)
+    deliver(sender, receiver)
+    entry = Message(Type.ENTRY, AGENT, 1, 2, 2)
+    asking = receiver.ask_keyframe(entry)
+    assert asking is not None
+    assert receiver.ask_keyframe(entry._replace(first=3, last=3)) is None
+    sender.on_message(asking, 0)
+    assert sender.retained.wants_keyframe
+
+    sender.offer(b"2", {}, is_keyframe=True)
+    sender.offer(b"3", {}, is_keyframe=False)
+    sender.on_message(asking._replace(first=1), 0)
+    assert not sender.retained.wants_keyframe
 
 
-@pytest.mark.parametrize("block", range(10))
-def test_simulation(block: int) -> None:
-    """Under any faults the last aggregator has folded each entry after its first once."""
-    fired: set[str] = set()
-    for seed in range(block * 10, block * 10 + 10):
-        world = World(seed)
-        run_world(world, 300)
-        fired |= world.fired
-        frames = [p for p in world.folded if not p.startswith(b"lost")]
-        assert frames == sorted(set(frames)), f"seed {seed}: repeated or out of order"
-        kept, lost = map(sum, zip(*map(records_in, world.folded), strict=True))
-        first = next((int(p[6:12]) for p in frames), 300)
-        if world.receiver.receiver_id == 1:
-            assert kept + lost == 300, f"seed {seed}: {kept} + {lost} of 300"
-        else:  # what an earlier aggregator had committed is not said again
-            assert kept + lost <= 300
-            assert first + kept <= 300
-    assert fired >= {"drop", "duplicate", "reorder", "crash"}
+def test_who_was_away_is_remembered() -> None:
+    """A session that was dropped goes on where it was: what is counted is not counted again."""
+    sender, receiver = make_sender(), Receiver(1)
+    sender.offer(b"1", {SOURCE: 1})
+    deliver(sender, receiver)
+    receiver.forget(AGENT)
+    sender.offer(b"2", {SOURCE: 1})
+    sender.lose_connection()
+    primed: list[bytes] = []
+    assert deliver(sender, receiver, primed=primed) == [b"2"]
+    assert primed == [b"1"]
+
+
+def test_a_former_life_is_told_that_it_is_over() -> None:
+    """It learns what of it is folded and committed; the living one's session is not touched."""
+    receiver, former = Receiver(1), make_sender(incarnation=1)
+    former.offer(b"1", {SOURCE: 1})
+    deliver(former, receiver)
+    living = make_sender(incarnation=2)
+    deliver(living, receiver)
+
+    former.lose_connection()
+    deliver(former, receiver)
+    assert former.is_drained
+    assert former.committed == 1
+    receiver.commit(AGENT, 99)
+    former.lose_connection()
+    deliver(former, receiver)
+    assert former.committed == former.next_number
+    assert receiver.sessions[AGENT].incarnation == 2
+
+
+def test_patience_grows_unevenly_and_ends() -> None:
+    """Endpoints that do not answer are tried less often, by jitter, but at least every 8 times."""
+    sender = Sender(AGENT, 1, LIMITS, lambda: b"", lambda _: b"", jitter=lambda: 0.5)
+    hellos, silences = [], []
+    for now in range(0, 20_000, 10):
+        if sender.step(now):
+            hellos.append(now)
+        if sender.is_suspect:
+            sender.lose_connection()
+    silences = [after - before for before, after in itertools.pairwise(hellos)]
+    assert silences[: LIMITS.retry_count] == [LIMITS.timeout_ns] * LIMITS.retry_count
+    assert max(silences) <= 8 * LIMITS.timeout_ns
+    assert silences[-2] == 0.75 * 8 * LIMITS.timeout_ns

@@ -35,6 +35,7 @@ def test_defaults_are_those_of_the_seed_but_for_what_is_not_built() -> None:
         "host": True,
         "host_interval_ms": 250,
         "retained_bytes_max": 256 << 20,
+        "spool": {"folder": None, "bytes_max": 1 << 30, "segment_bytes": 8 << 20, "sync": "none"},
         "segments_dir": None,
     }
     assert found["aggregator"] == {

@@ -143,15 +143,17 @@ def test_a_stalled_agent_loses_what_is_named(grace_ms: int) -> None:
     assert books["aggregated"] == 20_001 - sum(lost.values())
 
 
-@pytest.mark.parametrize("memory", ["enough", "little"])
+@pytest.mark.parametrize("memory", ["enough", "little", "spooled"])
 def test_a_stalled_aggregator_loses_only_what_the_agent_cannot_keep(memory: str) -> None:
-    """The agent keeps what it drains, up to its memory; beyond that it is `backlog_full`, not late.
+    """The agent keeps what it drains, in memory and on disk; beyond it is `backlog_full`, not late.
 
     It is held for longer than the grace: silence that is the aggregator's own must not count.
     """
     settings = {"RNTS_AGGREGATOR__GRACE_MS": "1000"}
-    if memory == "little":
+    if memory != "enough":
         settings["RNTS_AGENT__RETAINED_BYTES_MAX"] = "65536"
+    if memory == "little":
+        settings["RNTS_AGENT__SPOOL__BYTES_MAX"] = "0"
     with program() as producer, road(**settings) as processes:
         worker = producer.neuron("worker")
         attempts, began_ns = 0, time.time_ns()
@@ -162,7 +164,7 @@ def test_a_stalled_aggregator_loses_only_what_the_agent_cannot_keep(memory: str)
                 assert all(worker.record(processing_time_ns=i * i) for i in range(8000))
             until(lambda: occupied(producer) == 0 and time.time_ns() > began_ns + 2 * SECOND_NS)
         books = final_audit(attempts)
-    assert set(books["dropped"]) == (set() if memory == "enough" else {"backlog_full"})
+    assert set(books["dropped"]) == ({"backlog_full"} if memory == "little" else set())
 
 
 STORM = """

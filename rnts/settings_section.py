@@ -1,0 +1,36 @@
+"""What a section of settings is, and how a setting in it is described."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from rnts.settings_values import check_folder
+
+Folder = Annotated[str | None, AfterValidator(check_folder)]
+
+
+class Section(BaseModel):
+    """What all sections share: no other names than these, no conversion of types, no change."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def setting(
+    meaning: str, expects: str = "", *, item: str = "", example: object = None, **limits: Any
+) -> Any:
+    """A setting: what it means, what belongs there, what into a list of it, and an example.
+
+    The example is needed where the default shows nothing; limits are those of pydantic's `Field`.
+    """
+    words: Any = {"expects": expects, "item": item, "example": example}
+    return Field(description=meaning, json_schema_extra=words, **limits)
+
+
+def whole(low: int, high: int, meaning: str) -> Any:
+    """A setting that is a whole number."""
+    return setting(meaning, f"a whole number from {low} to {high}", ge=low, le=high)
+
+
+def share(meaning: str) -> Any:
+    """A setting that is a part of all."""
+    return setting(meaning, "a number from 0 to 1", ge=0, le=1)
