@@ -16,6 +16,7 @@ from rnts.errors import ConnectError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from rnts.links.options import LinkOptions
     from rnts.process import StopEvent
     from rnts.query import Client
     from rnts.supervisor import Supervisor
@@ -39,6 +40,7 @@ _OF_A_WINDOW = (
 def run_live(
     children: dict[str, list[str]],
     endpoint: str,
+    link: "LinkOptions",
     stop: "StopEvent",
     duration_s: float | None,
     as_json: bool,
@@ -58,7 +60,7 @@ def run_live(
             supervisor.start(name, arguments, is_needed=name != "demo")
         from rnts.query import Client  # the children start meanwhile
 
-        with Client(endpoint) as client:
+        with Client(endpoint, link) as client:
             with ExitStack() as stack:
                 show = _screen(console, stack) if console else _lines(as_json)
                 snapshot = _watch(supervisor, client, show, stop, duration_s)

@@ -11,7 +11,7 @@ def aggregate(
         str | None, typer.Option(help="Address to listen at: ipc:///path or tcp://host:port.")
     ] = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Listen where other machines can reach it.")
+        bool, typer.Option("--insecure", help="Let other machines in without encryption.")
     ] = False,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Read this file, none of the usual places.")
@@ -23,9 +23,10 @@ def aggregate(
     from rnts.warmup import prefer_objects
 
     stop = stop_event()
-    settings = load(config, {"aggregator.bind": bind})
+    encryption = "off" if insecure else None
+    settings = load(config, {"aggregator.bind": bind, "telemetry.transport.encryption": encryption})
     prefer_objects()
     from rnts.aggregator_process import run_aggregator
 
-    run_aggregator(settings, insecure, stop)
+    run_aggregator(settings, stop)
     raise typer.Exit(stop.exit_code)

@@ -1,12 +1,14 @@
 """`rnts audit`: whether every record that was ever attempted is accounted for."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from rnts.audit import Audit
+    from rnts.links.options import LinkOptions
 
 _SETTLE_S = 2.0
 
@@ -16,6 +18,9 @@ def audit(
     endpoint: Annotated[
         str | None, typer.Option(metavar="ADDR", help="The aggregator's address.")
     ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Read this file, none of the usual places.")
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Give what is on its way 2 s to arrive.")
     ] = True,
@@ -23,11 +28,14 @@ def audit(
     """Compare what producers emitted with what was aggregated or lost; exit code 1 on a gap."""
     import time
 
+    from rnts.query import where
+
+    address, options = where(endpoint, config)
     deadline = time.monotonic() + (_SETTLE_S if wait else 0)
-    result = run_once(endpoint)
+    result = run_once(address, options)
     while (result.in_flight or not result.is_balanced) and time.monotonic() < deadline:
         time.sleep(0.1)
-        result = run_once(endpoint)
+        result = run_once(address, options)
     if as_json:
         typer.echo(json.dumps(result.document()))
     else:
@@ -35,13 +43,13 @@ def audit(
     raise typer.Exit(0 if result.is_balanced else 1)
 
 
-def run_once(endpoint: str | None) -> "Audit":
+def run_once(endpoint: str, options: "LinkOptions") -> "Audit":
     """Read the books, then the lanes, and match them."""
     from rnts.audit import examine, read_lanes
     from rnts.query import ask
     from rnts.runtime import segment_folders
 
-    books = ask(endpoint, {"type": "accounting"})
+    books = ask(endpoint, {"type": "accounting"}, options=options)
     return examine(read_lanes(segment_folders()), books)
 
 

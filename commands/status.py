@@ -1,6 +1,7 @@
 """`rnts status`: ask a running aggregator once how the population is, or how one neuron is."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,14 +25,18 @@ def status(
     endpoint: Annotated[
         str | None, typer.Option(metavar="ADDR", help="The aggregator's address.")
     ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Read this file, none of the usual places.")
+    ] = None,
 ) -> None:
     """Ask a running aggregator once: is anything wrong, how many, how fast, what is lost."""
-    from rnts.query import ask
+    from rnts.query import ask, where
 
+    address, options = where(endpoint, config)
     if neuron is None:
-        reply = ask(endpoint, {"type": "snapshot"}, TIMEOUT_MS)
+        reply = ask(address, {"type": "snapshot"}, TIMEOUT_MS, options)
     else:
-        reply = ask(endpoint, {"type": "neuron", "neuron": neuron}, TIMEOUT_MS)
+        reply = ask(address, {"type": "neuron", "neuron": neuron}, TIMEOUT_MS, options)
         require_known(neuron, reply)
     if as_json:
         typer.echo(json.dumps(reply, separators=(",", ":")))

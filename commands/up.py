@@ -23,7 +23,7 @@ def up(
         bool | None, typer.Option("--host/--no-host", help="Watch this machine's processes.")
     ] = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Listen where other machines can reach it.")
+        bool, typer.Option("--insecure", help="Let other machines in without encryption.")
     ] = False,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Read this file, none of the usual places.")
@@ -32,17 +32,19 @@ def up(
     """Run agent and aggregator, restart what dies, and show the population; Ctrl-C ends all."""
     from rnts.durations import parse_duration_ns
     from rnts.errors import UsageError
+    from rnts.links.options import LinkOptions, own_endpoint
     from rnts.process import claim_role, stop_event
-    from rnts.runtime import default_endpoint
     from rnts.settings import load
 
     if fault is not None and not demo:
         raise UsageError("--fault is a fault of the demo; give --demo too")
     stop = stop_event()
     duration_s = parse_duration_ns(duration) / 1e9 if duration else None
-    settings = load(config, {"agent.host": host})
+    encryption = "off" if insecure else None
+    settings = load(config, {"agent.host": host, "telemetry.transport.encryption": encryption})
     settings.require_built("up")
-    endpoint = settings.aggregator.local_address or default_endpoint()
+    link = LinkOptions.of(settings.telemetry.transport)
+    endpoint = own_endpoint(settings)
     guard = claim_role("rnts up")
     from rnts.commands._live import run_live
     from rnts.commands.warmup import compile_if_cold
@@ -59,4 +61,4 @@ def up(
         **({"demo": demo_arguments} if demo else {}),
     }
     with guard:
-        raise typer.Exit(run_live(children, endpoint, stop, duration_s, as_json))
+        raise typer.Exit(run_live(children, endpoint, link, stop, duration_s, as_json))

@@ -30,6 +30,7 @@ COMMANDS = (
     "aggregate",
     "spool",
     "config",
+    "keys",
     "bench",
     "doctor",
     "warmup",

@@ -12,10 +12,9 @@ import json
 import logging
 import os
 import random
-import resource
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +26,11 @@ from rnts.collector import Collector
 from rnts.delivery import parse_message
 from rnts.frame import SLOTS_PER_FRAME_MAX, FrameEncoder
 from rnts.handover import Handover, lost_rows, record_counts
-from rnts.links.zmq import AgentLink
+from rnts.links.choice import agent_link
+from rnts.links.options import LinkOptions
 from rnts.lives import Lives
 from rnts.names import NameFeed
-from rnts.process import Stop
+from rnts.process import Stop, own_usage
 from rnts.rhythm import WATERMARK_SLACK_NS, Rhythm
 from rnts.runtime import LANE_SLOTS_NAME, boot_id, runtime_folder, segment_folders
 from rnts.sender import Limits, Sender
@@ -60,6 +60,7 @@ class AgentOptions:
     segments_folder: Path | None  # None: where the programs of this user put them
     limits: Limits
     spool: SpoolOptions | None = None  # None: what memory does not hold is lost
+    link: LinkOptions = field(default_factory=LinkOptions)
 
 
 class Agent:
@@ -84,7 +85,7 @@ class Agent:
             jitter=jitter, spool=self._spooling.begin(self.incarnation, self._spool_state),
         )  # fmt: skip
         self._lives = Lives(self._sender, self._spooling.former)
-        self._link = AgentLink()
+        self._link = agent_link(options.link)
         self._endpoint_index = 0
         self._slots = np.zeros((SLOTS_PER_FRAME_MAX, 16), np.int64)
         self._filled = 0
@@ -210,11 +211,11 @@ class Agent:
     def status(self) -> dict[str, Any]:
         """What the agent says about itself; shown in snapshots under `agents`."""
         frames, records = self._sender.backlog()
-        usage = resource.getrusage(resource.RUSAGE_SELF)
         return {
             "host": os.uname().nodename,
-            "pid": os.getpid(),
+            **own_usage(),
             "endpoint": self._endpoint,
+            "link": self._link.counters(),
             "segments": len(self._collector.segments),
             "lanes": len(self._collector.lanes),
             "segments_refused": dict(self._collector.refused),
@@ -223,8 +224,6 @@ class Agent:
             "backlog_records": records,
             "retained_bytes": self._sender.retained_bytes,
             "spool": self._spooling.status(),
-            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
-            "memory_bytes": usage.ru_maxrss * 1024,
             **self._clocks.look(read_clocks()),
             "host_source": self._host_report(),
         }

@@ -7,6 +7,7 @@ from typing import Any
 
 from rnts.agent import Agent, AgentOptions
 from rnts.host import HostSource
+from rnts.links.options import LinkOptions
 from rnts.process import StopEvent, claim_role, settle, sleep_precisely
 from rnts.producer import PROCESS
 from rnts.runtime import LANE_SLOTS_NAME, default_endpoint, make_runtime_folder
@@ -47,6 +48,7 @@ def run_agent(settings: Settings, stop: StopEvent) -> None:
             retry_count=transport.retry_count,
         ),
         spool=spool_options(settings.agent.spool),
+        link=LinkOptions.of(transport),
     )
     host = HostThread(settings.agent.host_interval_ms / 1000) if settings.agent.host else None
     agent = Agent(options, host.report if host else dict)

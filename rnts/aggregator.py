@@ -6,8 +6,6 @@ when the watermarks of all agents have passed its end, or, incomplete, after a p
 
 import json
 import logging
-import os
-import resource
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,9 +16,10 @@ from rnts.attention import Attention
 from rnts.delivery import Message, Type, parse_message
 from rnts.errors import FrameError
 from rnts.frame import Frame, FrameDecoder
-from rnts.links.zmq import AggregatorLink
+from rnts.links.choice import AggregatorEnd, aggregator_link
+from rnts.links.options import LinkOptions
 from rnts.model import TEXT_BYTES_MAX
-from rnts.process import Stop
+from rnts.process import Stop, own_usage
 from rnts.receiver import Receiver, Verdict
 from rnts.snapshot import neuron_snapshot, snapshot
 from rnts.watermarks import Watermarks
@@ -44,13 +43,15 @@ class _Agent:
 class Aggregator:
     """One aggregator behind one address."""
 
-    def __init__(self, endpoint: str, windows: Windows, grace_ns: int) -> None:
+    def __init__(
+        self, endpoint: str, windows: Windows, grace_ns: int, link: AggregatorEnd | None = None
+    ) -> None:
         self.started_ns = time.time_ns()
         self.accounts = Accounts()
         self.windows = windows
         self.refused: Counter[str] = Counter()  # messages that were none, by reason
         self.frames = self.frame_bytes = 0  # folded; the bytes are those that travelled
-        self._link = AggregatorLink(endpoint)
+        self._link = link or aggregator_link(endpoint, LinkOptions())
         self._decoder = FrameDecoder()
         self._receiver = Receiver(self.started_ns)
         self._attention = Attention(time.monotonic_ns)
@@ -74,6 +75,8 @@ class Aggregator:
             message = parse_message(parts[0]) if parts else None
             if message is None:
                 self.refused["message"] += 1
+            elif not self._link.may_speak(peer, message.agent_id):
+                self.refused["speaker"] += 1
             else:
                 self._on_message(peer, message, parts)
         self._acknowledge()
@@ -87,7 +90,7 @@ class Aggregator:
             self._send(self._receiver.sessions[agent_id].peer, answer)
         self._to_acknowledge.clear()
 
-    def _on_message(self, peer: bytes, message: Message, parts: list[bytes]) -> None:
+    def _on_message(self, peer: Any, message: Message, parts: list[bytes]) -> None:
         payload = parts[1] if len(parts) == 2 else b""
         if message.type is Type.QUERY:
             self._link.send(peer, [json.dumps(self.answer(payload)).encode()])
@@ -100,7 +103,7 @@ class Aggregator:
         else:
             self.refused["message"] += 1
 
-    def _on_hello(self, peer: bytes, message: Message, payload: bytes) -> None:
+    def _on_hello(self, peer: Any, message: Message, payload: bytes) -> None:
         frame, _ = self._open(payload, message)
         if frame is None:
             return
@@ -115,7 +118,7 @@ class Aggregator:
             self.accounts.skip_frame((message.speaker, message.incarnation), "aggregator_died")
         self._send(peer, answer)
 
-    def _on_entry(self, peer: bytes, message: Message, payload: bytes) -> None:
+    def _on_entry(self, peer: Any, message: Message, payload: bytes) -> None:
         now_ns, boundary = time.time_ns(), self.windows.boundary
         steady_ns = self._attention.look()
         verdict, answer = self._receiver.on_entry(message, peer, steady_ns)
@@ -220,16 +223,9 @@ class Aggregator:
 
     def snapshot(self) -> dict[str, Any]:
         """The snapshot document, as docs/snapshot.md describes it."""
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        about = {
-            "pid": os.getpid(),
-            "started_ns": self.started_ns,
-            "refused": dict(self.refused),
-            "frames": self.frames,
-            "frame_bytes": self.frame_bytes,
-            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
-            "memory_bytes": usage.ru_maxrss * 1024,
-        }
+        about = own_usage() | {"started_ns": self.started_ns, "link": self._link.counters()}
+        about |= {"refused": dict(self.refused)}
+        about |= {"frames": self.frames, "frame_bytes": self.frame_bytes}
         return snapshot(
             self.windows,
             time_ns=time.time_ns(),

@@ -3,9 +3,10 @@
 import logging
 
 from rnts.aggregator import Aggregator
-from rnts.errors import UsageError
+from rnts.links.choice import aggregator_link
+from rnts.links.options import LinkOptions
 from rnts.process import StopEvent, settle
-from rnts.runtime import default_endpoint, is_loopback, make_runtime_folder
+from rnts.runtime import default_endpoint, make_runtime_folder
 from rnts.settings import Settings
 from rnts.warmup import load_kernels
 from rnts.windows import Windows
@@ -15,17 +16,12 @@ _MS = 1_000_000
 log = logging.getLogger("rnts")
 
 
-def run_aggregator(settings: Settings, insecure: bool, stop: StopEvent) -> None:
-    """Run the aggregator until told to stop; `insecure` lets it listen to other machines."""
+def run_aggregator(settings: Settings, stop: StopEvent) -> None:
+    """Run the aggregator until told to stop."""
     settings.require_built("aggregate")
     load_kernels()
     make_runtime_folder()
     endpoint = settings.aggregator.address or default_endpoint()
-    if not is_loopback(endpoint) and not insecure:
-        raise UsageError(
-            f"{endpoint} can be reached from other machines, and frames are neither encrypted nor "
-            "authenticated yet; listen at 127.0.0.1, go through a tunnel, or give --insecure"
-        )
     windows = Windows(
         window_ns=settings.telemetry.aggregation.window_ms * _MS,
         percentiles=settings.telemetry.aggregation.percentiles,
@@ -33,7 +29,9 @@ def run_aggregator(settings: Settings, insecure: bool, stop: StopEvent) -> None:
         max_groups=settings.aggregator.max_groups,
         retire_after_ns=settings.aggregator.retire_after_s * 1_000_000_000,
     )
-    aggregator = Aggregator(endpoint, windows, settings.aggregator.grace_ms * _MS)
+    options = LinkOptions.of(settings.telemetry.transport)
+    link = aggregator_link(endpoint, options, default_endpoint())
+    aggregator = Aggregator(endpoint, windows, settings.aggregator.grace_ms * _MS, link)
     log.info("aggregator listens at %s", endpoint)
     settle()
     aggregator.run(stop)

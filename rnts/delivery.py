@@ -58,6 +58,11 @@ class Message(NamedTuple):
     last: int = 0
     committed: int = 0
 
+    @property
+    def agent_id(self) -> int | None:
+        """The agent that an agent's message speaks for; None: who asks speaks for none."""
+        return None if self.type is Type.QUERY else self.speaker
+
     def pack(self) -> bytes:
         """The header's bytes."""
         return _MESSAGE.pack(*self)

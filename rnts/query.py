@@ -1,12 +1,14 @@
 """Asking a running aggregator: one JSON document each way."""
 
 import json
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from rnts.delivery import Message, Type
 from rnts.errors import ConnectError, RntsError, UsageError
-from rnts.links.zmq import QueryLink
+from rnts.links.choice import query_link
+from rnts.links.options import LinkOptions, own_endpoint
 from rnts.runtime import default_endpoint
 from rnts.settings_values import check_endpoint, with_scheme
 
@@ -14,14 +16,17 @@ TIMEOUT_MS = 2000
 
 
 class Client:
-    """A viewer's connection; `endpoint` None is this user's own aggregator."""
+    """A viewer's connection; `endpoint` None is this user's own aggregator.
 
-    def __init__(self, endpoint: str | None = None) -> None:
+    `options` None speaks ZeroMQ and has no keys.
+    """
+
+    def __init__(self, endpoint: str | None = None, options: LinkOptions | None = None) -> None:
         try:
             address = with_scheme(check_endpoint(endpoint)) if endpoint else default_endpoint()
         except ValueError as error:
             raise UsageError(str(error)) from error
-        self._link = QueryLink(address)
+        self._link = query_link(address, options or LinkOptions())
 
     def ask(self, request: dict[str, Any], timeout_ms: int = TIMEOUT_MS) -> dict[str, Any]:
         """The answer to {"type": "snapshot"} or {"type": "neuron", "neuron": id or name}.
@@ -53,9 +58,20 @@ class Client:
         self._link.close()
 
 
+def where(endpoint: str | None, config: Path | None) -> tuple[str, LinkOptions]:
+    """The address to ask at and how, by the settings: by default that of the own aggregator."""
+    from rnts.settings import load
+
+    settings = load(config)
+    return endpoint or own_endpoint(settings), LinkOptions.of(settings.telemetry.transport)
+
+
 def ask(
-    endpoint: str | None, request: dict[str, Any], timeout_ms: int = TIMEOUT_MS
+    endpoint: str | None,
+    request: dict[str, Any],
+    timeout_ms: int = TIMEOUT_MS,
+    options: LinkOptions | None = None,
 ) -> dict[str, Any]:
     """Ask once; see `Client.ask`."""
-    with Client(endpoint) as client:
+    with Client(endpoint, options) as client:
         return client.ask(request, timeout_ms)

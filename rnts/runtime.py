@@ -96,8 +96,13 @@ def default_endpoint() -> str:
 
 def is_loopback(endpoint: str) -> bool:
     """Whether an address cannot be reached from another machine."""
+    from ipaddress import ip_address
+
     host = endpoint.removeprefix("tcp://").rpartition(":")[0].strip("[]")
-    return endpoint.startswith("ipc://") or host in ("localhost", "::1") or host.startswith("127.")
+    try:
+        return endpoint.startswith("ipc://") or host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # a name, such as 127.example.org
+        return False
 
 
 def process_start_time(pid: int) -> int | None:

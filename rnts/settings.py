@@ -43,12 +43,6 @@ class _Unbuilt:
 
 _SAMPLING = "sampling comes with a later release; set base_rate: 1.0 and adaptive: false"
 _UNBUILT = (
-    _Unbuilt(
-        ("telemetry", "transport", "protocol"),
-        "zmq",
-        ("up", "agent", "aggregate", "alert", "status", "audit"),
-        "set protocol: zmq",
-    ),
     _Unbuilt(("telemetry", "sampling", "base_rate"), 1.0, ("up", "agent", "demo"), _SAMPLING),
     _Unbuilt(("telemetry", "sampling", "adaptive"), False, ("up", "agent", "demo"), _SAMPLING),
     _Unbuilt(

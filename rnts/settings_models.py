@@ -1,36 +1,31 @@
 """Every setting, described once: its type, its limits and its meaning; defaults are in config/."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, Field, field_serializer, field_validator
+from pydantic import field_serializer, field_validator
 from pydantic.fields import FieldInfo
 
-from rnts.settings_section import Folder, Section
-from rnts.settings_section import setting as _setting
-from rnts.settings_section import share as _share
-from rnts.settings_section import whole as _whole
+from rnts.settings_fields import (
+    Bind,
+    Condition,
+    Endpoint,
+    Folder,
+    Name,
+    Percentile,
+    Section,
+)
+from rnts.settings_fields import setting as _setting
+from rnts.settings_fields import share as _share
+from rnts.settings_fields import whole as _whole
 from rnts.settings_spool import SpoolSettings
 from rnts.settings_tree import KeyPath
-from rnts.settings_values import (
-    check_bind,
-    check_condition,
-    check_endpoint,
-    check_name,
-    check_unique,
-    with_scheme,
-)
+from rnts.settings_values import check_unique, with_scheme
 
 ENDPOINTS_MAX = 16
+_FILE = "an absolute path or null"
 PERCENTILES_MAX = 32
 ALERTS_MAX = 1_000
-
-
-Percentile = Annotated[float, Field(gt=0, lt=100)]
-Endpoint = Annotated[str, AfterValidator(check_endpoint)]
-Bind = Annotated[str | None, AfterValidator(check_bind)]
-Name = Annotated[str, AfterValidator(check_name)]
-Condition = Annotated[str, AfterValidator(check_condition)]
 
 
 class Collection(Section):
@@ -87,6 +82,18 @@ class Aggregation(Section):
         return [int(value) if value.is_integer() else value for value in values]
 
 
+class Tls(Section):
+    """What proves who is who under gRPC."""
+
+    ca: Folder = _setting(
+        "file of who signs certificates; null is whom this machine believes, at agents only",
+        _FILE,
+        example="/etc/rnts/ca.pem",
+    )
+    certificate: Folder = _setting("file that says who this is", _FILE, example="/etc/rnts/me.pem")
+    key: Folder = _setting("file of the secret behind it", _FILE, example="/etc/rnts/me.key")
+
+
 class Transport(Section):
     """How frames travel from agents to aggregators."""
 
@@ -100,6 +107,15 @@ class Transport(Section):
     )
     timeout_ms: int = _whole(1, 60_000, "silence after which an aggregator is suspected")
     retry_count: int = _whole(0, 100, "tries of one endpoint before the next is taken")
+    encryption: Literal["auto", "always", "off"] = _setting(
+        "which TCP addresses are encrypted: those that other machines can reach, all, or none"
+    )
+    keys_dir: Folder = _setting(
+        "folder of the keys of `rnts keys`; null is $XDG_CONFIG_HOME/rnts/keys",
+        "an absolute path or null",
+        example="/etc/rnts/keys",
+    )
+    tls: Tls
     _unique = field_validator("endpoints")(check_unique)
 
     @property

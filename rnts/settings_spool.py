@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from rnts.settings_section import Folder, Section, setting, whole
+from rnts.settings_fields import Folder, Section, setting, whole
 
 
 class SpoolSettings(Section):

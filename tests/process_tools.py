@@ -47,10 +47,13 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 @contextmanager
-def running(*arguments: str, **environment: str) -> Iterator[Process]:
-    """`rnts ARGUMENTS` while the block lasts; whatever happens, it is gone afterwards."""
+def running(*arguments: str, inside: str | None = None, **environment: str) -> Iterator[Process]:
+    """`rnts ARGUMENTS` while the block lasts; whatever happens, it is gone afterwards.
+
+    `inside` is a network namespace that it runs in.
+    """
     process = subprocess.Popen(
-        command(*arguments),
+        [*(["ip", "netns", "exec", inside] if inside else []), *command(*arguments)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

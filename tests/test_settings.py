@@ -26,7 +26,8 @@ def test_defaults_are_those_of_the_seed_but_for_what_is_not_built() -> None:
     """
     found = load(environ={}).plain()
     seed = yaml.safe_load((DATA / "agent.yaml").read_text())["telemetry"]
-    seed["transport"] |= {"protocol": "zmq", "endpoints": []}
+    seed["transport"] |= {"protocol": "zmq", "endpoints": [], "encryption": "auto"}
+    seed["transport"] |= {"keys_dir": None, "tls": dict.fromkeys(("ca", "certificate", "key"))}
     seed["collection"] |= {"batch_timeout_ms": 2}
     seed["sampling"] |= {"base_rate": 1.0, "adaptive": False}
     assert found["telemetry"] == seed
@@ -201,7 +202,6 @@ def test_the_origin_of_what_is_no_setting_is_misuse() -> None:
 
 
 SAMPLING = "sampling comes with a later release; set base_rate: 1.0 and adaptive: false"
-GRPC = "telemetry.transport.protocol: grpc is valid but not built yet; set protocol: zmq"
 RATE = f"telemetry.sampling.base_rate: 0.1 is valid but not built yet; {SAMPLING}"
 ADAPTIVE = f"telemetry.sampling.adaptive: true is valid but not built yet; {SAMPLING}"
 
@@ -209,9 +209,8 @@ ADAPTIVE = f"telemetry.sampling.adaptive: true is valid but not built yet; {SAMP
 @pytest.mark.parametrize(
     ("process", "lines"),
     [
-        ("up", [f"9:16: {RATE}", f"10:15: {ADAPTIVE}", f"21:15: {GRPC}"]),
-        ("agent", [f"9:16: {RATE}", f"10:15: {ADAPTIVE}", f"21:15: {GRPC}"]),
-        ("aggregate", [f"21:15: {GRPC}"]),
+        ("up", [f"9:16: {RATE}", f"10:15: {ADAPTIVE}"]),
+        ("agent", [f"9:16: {RATE}", f"10:15: {ADAPTIVE}"]),
         ("demo", [f"9:16: {RATE}", f"10:15: {ADAPTIVE}"]),
     ],
 )
@@ -242,10 +241,10 @@ def test_defaults_are_built_and_an_unknown_process_is_misuse() -> None:
 
 def test_what_is_refused_names_environment_and_flag() -> None:
     """A value that is not built names the variable or flag that it comes from."""
-    environ = {"RNTS_TRANSPORT__PROTOCOL": "grpc"}
-    assert load(environ=environ).not_built() == [f"environment RNTS_TRANSPORT__PROTOCOL: {GRPC}"]
-    flag = {"telemetry.transport.protocol": "grpc"}
-    assert load(environ={}, overrides=flag).not_built() == [f"flag: {GRPC}"]
+    environ = {"RNTS_SAMPLING__BASE_RATE": "0.1"}
+    assert load(environ=environ).not_built() == [f"environment RNTS_SAMPLING__BASE_RATE: {RATE}"]
+    flag = {"telemetry.sampling.base_rate": 0.1}
+    assert load(environ={}, overrides=flag).not_built() == [f"flag: {RATE}"]
 
 
 def test_the_shipped_file_holds_every_setting_with_its_meaning() -> None:

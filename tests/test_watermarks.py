@@ -50,6 +50,10 @@ class Wire:
         arrived, self.arrived = self.arrived, []
         return arrived
 
+    def may_speak(self, peer: bytes, agent_id: int | None) -> bool:
+        """Everybody may."""
+        return True
+
     def send(self, peer: bytes, parts: list[bytes]) -> None:
         """Answer an agent."""
         self.answers.setdefault(peer, []).append(parts)
@@ -124,7 +128,7 @@ def world(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wor
     """An aggregator without sockets, at START_NS."""
     clock, wire = Clock(), Wire()
     monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(module, "AggregatorLink", lambda endpoint: wire)
+    monkeypatch.setattr(module, "aggregator_link", lambda endpoint, options: wire)
     yield World(clock, Aggregator("", Windows(SECOND, (50,), 100), GRACE_NS), wire)
 
 

@@ -1,36 +1,27 @@
-"""The ZeroMQ driver: DEALER at the agent, ROUTER at the aggregator, REQ-like clients for queries.
+"""The ZeroMQ driver: DEALER at the agent, ROUTER at the aggregator, DEALER for queries.
 
 ZeroMQ loses messages silently at its high-water marks and to peers that vanish; the delivery
 protocol's numbers close that, so the marks here only bound memory and nothing waits at the end.
 """
 
-import contextlib
 import socket
 from pathlib import Path
+from typing import NamedTuple
 
 import zmq
 
 from rnts.errors import ConnectError
+from rnts.links.access import Access
+from rnts.links.ipc import claim_ipc
+from rnts.links.limits import BATCH, MESSAGE_BYTES_MAX
+from rnts.links.options import LinkOptions
+from rnts.links.zmq_counters import ConnectionCounters
+from rnts.links.zmq_curve import Door, prove
+from rnts.links.zmq_options import AGENT, CONNECTING, COPY_BELOW_BYTES, LISTENING, set_up
 
-MESSAGE_BYTES_MAX = (4 << 20) + 4096  # a frame at its largest, and its header
-_HIGH_WATER = 128  # messages; credit allows 64 under way
-_KEEPALIVE_S, _KEEPALIVE_TRIES = 10, 3  # of TCP: a host that is gone is let go of after 40 s
-_RECONNECT_MS, _RECONNECT_MS_MAX = 20, 1000
-_BATCH = 256  # messages taken in at once, so that answers and windows are never put off for long
+__all__ = ["MESSAGE_BYTES_MAX", "AgentLink", "AggregatorLink", "Peer", "QueryLink"]
 
-
-def _set_up(end: "zmq.Socket[bytes]") -> None:
-    """Options of all sockets, less what differs by their role."""
-    end.setsockopt(zmq.LINGER, 0)  # the protocol keeps what matters; leaving must not hang
-    end.setsockopt(zmq.SNDHWM, _HIGH_WATER)
-    end.setsockopt(zmq.RCVHWM, _HIGH_WATER)
-    end.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)  # a hostile peer is cut off by the library
-    # No heartbeats of ZeroMQ: libzmq 4.3.5 aborts the process when one is due for a peer that left
-    # while its messages filled our queue (libzmq #4364). Agents notice silence by themselves.
-    end.setsockopt(zmq.TCP_KEEPALIVE, 1)
-    end.setsockopt(zmq.TCP_KEEPALIVE_IDLE, _KEEPALIVE_S)
-    end.setsockopt(zmq.TCP_KEEPALIVE_INTVL, _KEEPALIVE_S)
-    end.setsockopt(zmq.TCP_KEEPALIVE_CNT, _KEEPALIVE_TRIES)
+_OWNER = "User-Id"  # what the door said of a connection; ZeroMQ hands it on with each message
 
 
 def _is_readable(end: "zmq.Socket[bytes]") -> bool:
@@ -41,34 +32,39 @@ def _is_readable(end: "zmq.Socket[bytes]") -> bool:
 class AgentLink:
     """The agent's socket; one endpoint at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: LinkOptions | None = None) -> None:
+        self._options = options or LinkOptions()
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] | None = None
+        self._counters = ConnectionCounters()
 
     def connect(self, endpoint: str) -> None:
         """Go over to `endpoint`; what was queued for the former one is dropped."""
+        self._counters.leave()
         if self._socket is not None:
             self._socket.close()
         self._socket = self._context.socket(zmq.DEALER)
-        _set_up(self._socket)
-        self._socket.setsockopt(zmq.IMMEDIATE, 1)  # queue nothing for a peer that is not there
-        self._socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
-        self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MS_MAX)
+        set_up(self._socket, endpoint, CONNECTING, AGENT)
+        self._socket.copy_threshold = COPY_BELOW_BYTES
+        if self._options.is_encrypted(endpoint):
+            prove(self._socket, endpoint, self._options)
+        self._counters.watch(self._socket, self._context)
         self._socket.connect(endpoint)
 
     def send(self, parts: list[bytes]) -> bool:
         """Send one message; False where nobody is connected or the queue is full."""
         assert self._socket is not None
         try:
-            self._socket.send_multipart(parts, zmq.NOBLOCK, copy=True)
+            self._socket.send_multipart(parts, zmq.NOBLOCK, copy=False)
         except zmq.Again:
             return False
         return True
 
     def receive(self) -> list[list[bytes]]:
         """The messages that have arrived."""
+        self._counters.take()
         messages: list[list[bytes]] = []
-        while self._socket is not None and len(messages) < _BATCH and _is_readable(self._socket):
+        while self._socket is not None and len(messages) < BATCH and _is_readable(self._socket):
             messages.append(self._socket.recv_multipart(zmq.NOBLOCK))
         return messages
 
@@ -76,70 +72,136 @@ class AgentLink:
         """Sleep until a message arrives; whether one did."""
         return self._socket is not None and bool(self._socket.poll(timeout_ms))
 
+    def counters(self) -> dict[str, int]:
+        """What happened to connections, by name, since the beginning."""
+        self._counters.take()
+        return dict(self._counters.counts)
+
     def close(self) -> None:
         """Let go of the socket; returns at once."""
+        self._counters.leave()
         self._context.destroy(linger=0)
+
+
+class Peer(NamedTuple):
+    """Who sent a message: the way back, and the key that the connection proved to have."""
+
+    route: bytes
+    owner: str | None = None
 
 
 class AggregatorLink:
-    """The aggregator's socket: agents and clients alike, each by the name that ZeroMQ gave it."""
+    """The aggregator's socket: agents and clients alike, each by the name that ZeroMQ gave it.
 
-    def __init__(self, endpoint: str) -> None:
+    An encrypted address is there beside the one of this machine, `local`: that needs no keys, since
+    the file system says who may connect to it.
+    """
+
+    def __init__(
+        self, endpoint: str, options: LinkOptions | None = None, local: str | None = None
+    ) -> None:
+        options = options or LinkOptions()
         self.endpoint = endpoint
-        self._guard = _claim_ipc(endpoint)
         self._context = zmq.Context()
+        self._guards: dict[str, socket.socket] = {}
+        self._door: Door | None = None
+        self._counters = ConnectionCounters()
+        self._access = Access()
         self._socket = self._context.socket(zmq.ROUTER)
-        _set_up(self._socket)
-        self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        set_up(self._socket, endpoint, LISTENING)
+        try:
+            self._listen(endpoint, options, local)
+        except BaseException:
+            self.close()
+            raise
+
+    def _listen(self, endpoint: str, options: LinkOptions, local: str | None) -> None:
+        """Bind what is open first: a socket's options are those of what it binds later."""
+        self._counters.watch(self._socket, self._context)
+        if not options.is_encrypted(endpoint):
+            self._bind(endpoint)
+            return
+        self._door = Door(self._context, options)
+        self._access = self._door.access
+        self._poller.register(self._door.socket, zmq.POLLIN)
+        if local is not None:
+            self._bind(local)
+        self._door.guard(self._socket, endpoint)
+        self._bind(endpoint)
+
+    def _bind(self, endpoint: str) -> None:
+        guard = claim_ipc(endpoint)
+        if guard is not None:
+            self._guards[endpoint] = guard
         try:
             self._socket.bind(endpoint)
         except zmq.ZMQError as error:
-            self._context.destroy(linger=0)
             raise ConnectError(f"cannot listen at {endpoint}: {error.strerror}") from error
 
-    def receive(self, timeout_ms: int) -> list[tuple[bytes, list[bytes]]]:
+    def receive(self, timeout_ms: int) -> list[tuple[Peer, list[bytes]]]:
         """Wait for messages, at most `timeout_ms`; (peer, parts) each, a bounded number."""
-        messages: list[tuple[bytes, list[bytes]]] = []
-        if _is_readable(self._socket) or self._socket.poll(timeout_ms):
-            while len(messages) < _BATCH and _is_readable(self._socket):
-                peer, *parts = self._socket.recv_multipart(zmq.NOBLOCK)
-                messages.append((peer, parts))
+        self._counters.take()
+        messages: list[tuple[Peer, list[bytes]]] = []
+        if not _is_readable(self._socket):
+            self._poller.poll(timeout_ms)
+        if self._door is not None:
+            self._door.answer()
+        while len(messages) < BATCH and _is_readable(self._socket):
+            messages.append(self._take())
         return messages
 
-    def send(self, peer: bytes, parts: list[bytes]) -> None:
-        """Answer; to a peer that has gone or does not read, the answer is dropped."""
-        with contextlib.suppress(zmq.Again, zmq.ZMQError):
-            self._socket.send_multipart([peer, *parts], zmq.NOBLOCK)
+    def _take(self) -> tuple[Peer, list[bytes]]:
+        """The next message, which is there. Only a door makes it worth to ask who sent it."""
+        if self._door is None:
+            route, *parts = self._socket.recv_multipart(zmq.NOBLOCK)
+            return Peer(route), parts
+        frame = self._socket.recv(zmq.NOBLOCK, copy=False)
+        try:
+            owner = str(frame.get(_OWNER))
+        except zmq.ZMQError:  # it came by the address of this machine
+            owner = None
+        parts = self._socket.recv_multipart(zmq.NOBLOCK) if frame.more else []
+        return Peer(frame.bytes, owner), parts
+
+    def may_speak(self, peer: Peer, agent_id: int | None) -> bool:
+        """Whether a peer may speak for an agent; None: whether it may ask."""
+        return self._access.may_speak(peer.owner, agent_id)
+
+    def send(self, peer: Peer, parts: list[bytes]) -> None:
+        """Answer; to a peer that has gone or does not read, the answer is dropped and counted."""
+        try:
+            self._socket.send_multipart([peer.route, *parts], zmq.NOBLOCK)
+        except zmq.Again:
+            self._counters.counts["answers_full"] += 1
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            self._counters.counts["answers_unreachable"] += 1
+
+    def counters(self) -> dict[str, int]:
+        """What happened to connections and answers, by name, since the beginning."""
+        self._counters.take()
+        refused = {"keys_refused": self._door.refused} if self._door and self._door.refused else {}
+        return {**self._counters.counts, **refused}
 
     def close(self) -> None:
-        """Stop listening, and remove the socket's file."""
+        """Stop listening, and remove the sockets' files."""
+        self._counters.leave()
         self._context.destroy(linger=0)
-        if self._guard is not None:
-            Path(self.endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
-            self._guard.close()
-
-
-def _claim_ipc(endpoint: str) -> socket.socket | None:
-    """Hold an ipc address for this process: ZeroMQ itself would take over a living one's path.
-
-    An abstract socket does it: the kernel frees it with the process, however that ends.
-    """
-    if not endpoint.startswith("ipc://"):
-        return None
-    guard = socket.socket(socket.AF_UNIX)
-    try:
-        guard.bind("\0rnts-guard:" + endpoint[-90:])
-    except OSError as error:
-        guard.close()
-        raise ConnectError(f"another aggregator listens at {endpoint}") from error
-    return guard
+        for endpoint, guard in self._guards.items():
+            Path(endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
+            guard.close()
+        self._guards.clear()
 
 
 class QueryLink:
     """A client's socket, for one question after another."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, options: LinkOptions | None = None) -> None:
         self.endpoint = endpoint
+        self._options = options or LinkOptions()
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] | None = None
 
@@ -147,8 +209,9 @@ class QueryLink:
         """Send one message and wait for its answer; raises ConnectError when none comes in time."""
         if self._socket is None:
             self._socket = self._context.socket(zmq.DEALER)
-            _set_up(self._socket)
-            self._socket.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
+            set_up(self._socket, self.endpoint, CONNECTING)
+            if self._options.is_encrypted(self.endpoint):
+                prove(self._socket, self.endpoint, self._options)
             self._socket.connect(self.endpoint)
         self._socket.send_multipart(parts)
         if not self._socket.poll(timeout_ms):

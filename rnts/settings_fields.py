@@ -1,12 +1,16 @@
-"""What a section of settings is, and how a setting in it is described."""
+"""What settings are made of: sections, whose fields say what they mean and what belongs there."""
 
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from rnts.settings_values import check_folder
-
-Folder = Annotated[str | None, AfterValidator(check_folder)]
+from rnts.settings_values import (
+    check_bind,
+    check_condition,
+    check_endpoint,
+    check_folder,
+    check_name,
+)
 
 
 class Section(BaseModel):
@@ -27,10 +31,16 @@ def setting(
 
 
 def whole(low: int, high: int, meaning: str) -> Any:
-    """A setting that is a whole number."""
     return setting(meaning, f"a whole number from {low} to {high}", ge=low, le=high)
 
 
 def share(meaning: str) -> Any:
-    """A setting that is a part of all."""
     return setting(meaning, "a number from 0 to 1", ge=0, le=1)
+
+
+Percentile = Annotated[float, Field(gt=0, lt=100)]
+Endpoint = Annotated[str, AfterValidator(check_endpoint)]
+Bind = Annotated[str | None, AfterValidator(check_bind)]
+Folder = Annotated[str | None, AfterValidator(check_folder)]
+Name = Annotated[str, AfterValidator(check_name)]
+Condition = Annotated[str, AfterValidator(check_condition)]
