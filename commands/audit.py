@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from rnts.audit import Audit
+    from rnts.ledger_audit import DeepAudit
     from rnts.links.options import LinkOptions
 
 _SETTLE_S = 2.0
@@ -24,10 +25,18 @@ def audit(
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Give what is on its way 2 s to arrive.")
     ] = True,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Check the ledger instead, record by record, offline.")
+    ] = False,
+    ledger: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The ledger for --deep, else the set one.")
+    ] = None,
 ) -> None:
     """Compare what producers emitted with what was aggregated or lost; exit code 1 on a gap."""
     import time
 
+    if deep:
+        raise typer.Exit(audit_deep(ledger, as_json))
     from rnts.query import where
 
     address, options = where(endpoint, config)
@@ -51,6 +60,47 @@ def run_once(endpoint: str, options: "LinkOptions") -> "Audit":
 
     books = ask(endpoint, {"type": "accounting"}, options=options)
     return examine(read_lanes(segment_folders()), books)
+
+
+def audit_deep(chosen: str | None, as_json: bool) -> int:
+    """Check a ledger and print what was found; the exit code."""
+    from pathlib import Path
+
+    from rnts.aggregator_process import ledger_path
+    from rnts.errors import UsageError
+    from rnts.ledger_audit import audit_ledger
+    from rnts.settings import load
+
+    path = Path(chosen) if chosen else ledger_path(load())
+    if path is None:
+        raise UsageError("aggregator.ledger is off; name a file by --ledger FILE")
+    audits = audit_ledger(path)
+    if as_json:
+        logs = [audit.document() for audit in audits]
+        typer.echo(json.dumps({"version": 1, "ledger": str(path), "logs": logs}))
+    else:
+        for audit in audits:
+            print_log(audit)
+    return 1 if any(audit.problems for audit in audits) else 0
+
+
+def print_log(audit: "DeepAudit") -> None:
+    """What was checked of one log, and the verdict."""
+    rows = [
+        ("records", audit.records, f"from number {audit.first} on, without a gap"),
+        ("epochs", audit.epochs, "owners, one after another"),
+        ("windows", audit.windows, f"closed once; {audit.revisions:,} revisions of them"),
+        ("senders", audit.senders, f"with {audit.frames:,} frames in ranges that follow on"),
+        ("aggregated", audit.folded, "records in closed windows since the log began"),
+    ]
+    if audit.without_statistics:
+        rows.append(("counts only", audit.without_statistics, "windows without statistics"))
+    typer.echo(f"log {audit.log}")
+    for name, count, meaning in rows:
+        typer.echo(f"{name:>16} {count:>16,}  {meaning}")
+    for problem in audit.problems:
+        typer.echo(f"{'problem':>16} {problem}")
+    typer.echo("NOT sound" if audit.problems else "sound: every record follows from those before")
 
 
 def print_account(result: "Audit") -> None:

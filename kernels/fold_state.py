@@ -25,7 +25,7 @@ BLOCK = 256  # records that are taken at a time: their observations, 32 KB, stay
 ) = range(15)
 CODE_WORDS = 15
 
-# Words of the state. The caller sets the first six; the fold moves NEXT and adds to the others.
+# Words of the state. The caller sets the first eight; the fold moves NEXT and adds to the others.
 (
     NEXT,  # the first record that is not folded yet
     END,  # one past the last record
@@ -33,8 +33,11 @@ CODE_WORDS = 15
     TIME_MAX_NS,  # a record newer than this is of the future
     WINDOW_NS,  # length of a window
     FIRST_OPEN,  # the oldest window that is not closed
+    FIRST_UNSEALED,  # the oldest window that late records still revise
+    COUNTED_BEFORE,  # what windows older than this hold of the batch is counted already
     FOLDED,  # records folded
-    LATE,  # records older than the oldest open window
+    BEFORE,  # records that were counted before; they only tell where their neurons stand
+    LATE,  # records older than the oldest window that is not sealed
     FUTURE,  # records newer than TIME_MAX_NS
     OVERFLOW,  # records folded into the overflow row
     REFUSED,  # values left out because they are no usable numbers
@@ -42,8 +45,8 @@ CODE_WORDS = 15
     EVENTS_NOTED,  # events whose records stand in `events`, which is a ring
     REASONS_NOTED,  # records that stand in `reasons`
     REASONS_SKIPPED,  # reasons for which there was no room
-) = range(15)
-STATE_WORDS = 15
+) = range(18)
+STATE_WORDS = 18
 
 # records: (ids, times_ns, kinds, masks, values, values as float64, text_offsets, text), see Records
 RECORDS_TYPE = (

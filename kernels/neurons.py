@@ -25,13 +25,15 @@ import numpy as np
 
 from rnts.kernels._jit import device, kernel
 
-PANES = 3
+OPEN_WINDOWS = 3  # windows that are filled at a time
+UNSEALED_MAX = 5  # closed windows that late records may still revise
+PANES_MAX = OPEN_WINDOWS + UNSEALED_MAX + 1  # the last one is for what was counted before
 COLUMNS = 16
 
 ID, GROUP, LATEST, LEFT, HEALTH, HEALTH_TIME, HEALTH_SINCE, REASON, SAMPLED, SEEN = range(10)
 NAMED = 10
 PLACES = 11
-LAST = PLACES + PANES
+LAST = PLACES + PANES_MAX
 ROW_WORDS = LAST + COLUMNS
 
 OVERFLOW_ROW = 0

@@ -35,13 +35,13 @@ GROUP_WORDS = 2
 SLOT_BITS = 21
 
 # What the kernels below share: (heads, slots, moments, durations, groups, group_moments, buckets).
-#   heads          int64[PANES, HEAD_WORDS]
-#   slots          int64[PANES * slots, SLOT_WORDS]
-#   moments        float64[PANES * slots, MOMENTS]
-#   durations      float32[PANES * slots, durations.BUCKETS], of one column
-#   groups         int64[PANES * groups, GROUP_WORDS]
-#   group_moments  float64[PANES * groups, MOMENTS]
-#   buckets        float64[PANES * groups * COLUMNS, histogram.BUCKETS]
+#   heads          int64[panes, HEAD_WORDS]
+#   slots          int64[panes * slots, SLOT_WORDS]
+#   moments        float64[panes * slots, MOMENTS]
+#   durations      float32[panes * slots, durations.BUCKETS], of one column
+#   groups         int64[panes * groups, GROUP_WORDS]
+#   group_moments  float64[panes * groups, MOMENTS]
+#   buckets        float64[panes * groups * COLUMNS, histogram.BUCKETS]
 PANES_TYPE = (
     "Tuple((int64[:,::1], int64[:,::1], float64[:,::1], float32[:,::1], int64[:,::1],"
     " float64[:,::1], float64[:,::1]))"

@@ -1,7 +1,9 @@
 """The fold: one pass over a batch of decoded records into the open windows.
 
-Guarantee: each record but those of kind NAME is folded once, or counted as late or as future; how
-they are cut into batches changes no sum. Cost: 100 to 130 ns a sample of fourteen metrics among
+Guarantee: each record but those of kind NAME is folded once, or counted as late, as future or as
+counted before; how they are cut into batches changes no sum. What was counted before goes into a
+pane that nobody reads: so a neuron's last values, and with them the increases of its counters, are
+what they were. Cost: 100 to 130 ns a sample of fourteen metrics among
 1,000 neurons in 10 groups (look-up 3, places 6, values 18, moments 25, histograms 35), 330 ns among
 10,000 and 800 among 100,000, whose panes no cache holds; a call costs 3 µs. Records are taken in
 blocks, and a block passes through one small loop after the other: so what a loop needs stays in
@@ -14,13 +16,15 @@ from rnts.kernels import traffic
 from rnts.kernels._jit import device, kernel
 from rnts.kernels.flat import at
 from rnts.kernels.fold_state import (
+    BEFORE,
     BIT_WEIGHT,
     BLOCK,
     BLOCK_TYPE,
     COLUMN_DURATION,
     COLUMN_LATENCY,
+    COUNTED_BEFORE,
     END,
-    FIRST_OPEN,
+    FIRST_UNSEALED,
     FOLDED,
     FUTURE,
     KIND_NAME,
@@ -60,23 +64,31 @@ def _admit(end, records, heads, codes, state, block):
     _, times_ns, kinds, _, _, _, _, _ = records
     sources, _, in_panes, _, _, _, _ = block
     begins, ends, pane = 0, 0, 0
-    count, i = 0, state[NEXT]
+    ring = heads.shape[0] - 1
+    count, before, i = 0, 0, state[NEXT]
     while i < end:
         time_ns = times_ns[i]
         if kinds[i] == codes[KIND_NAME]:
             i += 1
             continue
         if not begins <= time_ns < ends:
+            window = time_ns // state[WINDOW_NS]
             if time_ns > state[TIME_MAX_NS]:
                 state[FUTURE] += 1
                 i += 1
                 continue
-            window = time_ns // state[WINDOW_NS]
-            if window < state[FIRST_OPEN]:
+            if window < state[COUNTED_BEFORE]:
+                sources[count] = i
+                in_panes[count] = ring
+                count += 1
+                before += 1
+                i += 1
+                continue
+            if window < state[FIRST_UNSEALED]:
                 state[LATE] += 1
                 i += 1
                 continue
-            pane = window % heads.shape[0]
+            pane = window % ring
             if heads[pane, WINDOW] != window:
                 break
             begins = window * state[WINDOW_NS]
@@ -87,7 +99,8 @@ def _admit(end, records, heads, codes, state, block):
         count += 1
         i += 1
     state[NEXT] = i
-    state[FOLDED] += count
+    state[FOLDED] += count - before
+    state[BEFORE] += before
     return count
 
 

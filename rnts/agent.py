@@ -206,7 +206,8 @@ class Agent:
         )
 
     def _meta(self) -> bytes:
-        return json.dumps(self.status()).encode()
+        # When it is sent, as long as nothing waits: by that aggregators judge this clock.
+        return json.dumps({**self.status(), "sent_ns": time.time_ns()}).encode()
 
     def status(self) -> dict[str, Any]:
         """What the agent says about itself; shown in snapshots under `agents`."""

@@ -35,6 +35,7 @@ class ClosedWindow:
     groups: by the index of a group, (neurons with a record, records).
     busiest, sickest: as they stand in the snapshot.
     complete: no record of it is missing but those that were declared lost.
+    revision: how often late records have been added to it since.
     """
 
     window: int
@@ -47,16 +48,22 @@ class ClosedWindow:
     groups: tuple[tuple[int, int], ...] = ()
     busiest: tuple[dict[str, Any], ...] = ()
     sickest: tuple[dict[str, Any], ...] = ()
+    revision: int = 0
 
 
 def close_window(
-    window: int, window_ns: int, complete: bool, panes: Panes, population: Population
+    window: int,
+    window_ns: int,
+    complete: bool,
+    panes: Panes,
+    population: Population,
+    revision: int = 0,
 ) -> ClosedWindow:
     """Summarise a window: about 1 ms, and 2 ms more for each 100,000 neurons that spoke."""
     start_ns, end_ns = window * window_ns, (window + 1) * window_ns
     if not panes.holds(window):
         sickest = _sickest(np.zeros((0, SLOT_WORDS), np.int64), population)
-        return ClosedWindow(window, start_ns, end_ns, complete, sickest=sickest)
+        return ClosedWindow(window, start_ns, end_ns, complete, sickest=sickest, revision=revision)
     words = panes.groups(window)[: len(population.group_names)]
     slots = panes.slots(window)
     return ClosedWindow(
@@ -70,6 +77,7 @@ def close_window(
         tuple((active, records) for active, records in words.tolist()),
         _busiest(slots, panes.moments(window), window_ns, population),
         _sickest(slots, population),
+        revision,
     )
 
 

@@ -42,3 +42,17 @@ class FrameError(RntsError):
         super().__init__(f"{reason} at byte {offset} of {len(data)}: … {shown} …")
         self.reason = reason
         self.offset = offset
+
+
+class FencedError(RntsError):
+    """Another aggregator has taken over the ledger; this one must not count any more."""
+
+    exit_code = 5
+
+
+class LedgerError(RntsError):
+    """The ledger cannot be used; `condition` is its short name, see `rnts/ledger.py`."""
+
+    def __init__(self, condition: str, path: object, detail: str) -> None:
+        super().__init__(f"the ledger {path} cannot be used: {condition} ({detail})")
+        self.condition = condition

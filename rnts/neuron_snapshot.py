@@ -82,7 +82,7 @@ def _in_window(windows: Windows, words: NDArray[np.int64]) -> Document:
     if closed is None or (closed.records and not panes.holds(closed.window)):
         return silent
     silent["window"] = window_document(closed)
-    held = int(words[table.PLACES + closed.window % table.PANES])
+    held = int(words[table.PLACES + closed.window % panes.ring])
     if held >> SLOT_BITS != closed.window + 1:
         return silent
     slot = held & ((1 << SLOT_BITS) - 1)

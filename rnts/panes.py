@@ -1,4 +1,4 @@
-"""The panes in memory: those of the open windows, and of the newest closed one while it lasts."""
+"""The panes in memory: of the open windows, and of closed ones that late records may revise."""
 
 import mmap
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnts.kernels import durations, histogram, panes
-from rnts.kernels.neurons import COLUMNS, PANES
+from rnts.kernels.neurons import COLUMNS, OPEN_WINDOWS, PANES_MAX, UNSEALED_MAX
 from rnts.model import METRICS
 
 LATENCY_COLUMN = len(METRICS)
@@ -34,21 +34,32 @@ class Summary:
 
 
 class Panes:
-    """`PANES` panes with a slot for each neuron (and row 0) and histograms for each group."""
+    """Panes with a slot for each neuron (and row 0) and histograms for each group.
 
-    def __init__(self, slots: int, groups: int, percentiles: tuple[float, ...]) -> None:
+    There is one for each window that is open, and for `unsealed` closed ones; window `w` has pane
+    `w % ring`. One more takes what was counted before, and is never read.
+    """
+
+    def __init__(
+        self, slots: int, groups: int, percentiles: tuple[float, ...], unsealed: int = 0
+    ) -> None:
+        if not 0 <= unsealed <= UNSEALED_MAX:
+            raise ValueError(f"0 to {UNSEALED_MAX} closed windows are revised, not {unsealed}")
         if slots > 1 << panes.SLOT_BITS:
             raise ValueError(f"a pane has at most {1 << panes.SLOT_BITS} slots, not {slots}")
         self.percentiles = percentiles
+        self.ring = OPEN_WINDOWS + unsealed
+        held = self.ring + 1
+        assert held <= PANES_MAX
         self._slots = slots
         self._groups = groups
-        self._heads = np.zeros((PANES, panes.HEAD_WORDS), np.int64)
+        self._heads = np.zeros((held, panes.HEAD_WORDS), np.int64)
         self._heads[:, panes.WINDOW] = panes.NO_WINDOW
-        self._slot_words = np.zeros((PANES * slots, panes.SLOT_WORDS), np.int64)
-        self._moments = np.zeros((PANES * slots, panes.MOMENTS))
-        self._durations = np.zeros((PANES * slots, durations.BUCKETS), np.float32)
-        self._group_words = np.zeros((PANES * groups, panes.GROUP_WORDS), np.int64)
-        self._group_moments = np.zeros((PANES * groups, panes.MOMENTS))
+        self._slot_words = np.zeros((held * slots, panes.SLOT_WORDS), np.int64)
+        self._moments = np.zeros((held * slots, panes.MOMENTS))
+        self._durations = np.zeros((held * slots, durations.BUCKETS), np.float32)
+        self._group_words = np.zeros((held * groups, panes.GROUP_WORDS), np.int64)
+        self._group_moments = np.zeros((held * groups, panes.MOMENTS))
         self._ranks = np.array(percentiles, np.float64)
         self._merged = np.zeros(histogram.BUCKETS)
         self.arrays = (
@@ -58,20 +69,29 @@ class Panes:
             self._durations,
             self._group_words,
             self._group_moments,
-            _sparse(PANES * groups * COLUMNS, histogram.BUCKETS),
+            _sparse(held * groups * COLUMNS, histogram.BUCKETS),
         )
 
     def open(self, window: int) -> None:
         """Empty the pane of a window for it."""
-        panes.open_pane(window % PANES, window, self.arrays)
+        panes.open_pane(window % self.ring, window, self.arrays)
+
+    def forget_counted(self) -> None:
+        """Empty the pane of what was counted before, for the next batch of it."""
+        panes.open_pane(self.ring, 0, self.arrays)
+
+    def records(self) -> dict[int, int]:
+        """The records of each window that has a pane."""
+        heads = self._heads[: self.ring, [panes.WINDOW, panes.RECORDS]].tolist()
+        return {window: count for window, count in heads if window != panes.NO_WINDOW}
 
     def holds(self, window: int) -> bool:
         """Whether the pane of a window still is that window's."""
-        return bool(self._heads[window % PANES, panes.WINDOW] == window)
+        return bool(self._heads[window % self.ring, panes.WINDOW] == window)
 
     def head(self, window: int, word: int) -> int:
         """A word of the head of a window's pane."""
-        return int(self._heads[window % PANES, word])
+        return int(self._heads[window % self.ring, word])
 
     def slots(self, window: int) -> NDArray[np.int64]:
         """int64[slots used, SLOT_WORDS] of a window."""
@@ -87,11 +107,16 @@ class Panes:
 
     def groups(self, window: int) -> NDArray[np.int64]:
         """int64[groups, GROUP_WORDS] of a window."""
-        first = window % PANES * self._groups
+        first = window % self.ring * self._groups
         return self._group_words[first : first + self._groups]
 
+    def group_moments(self, window: int) -> NDArray[np.float64]:
+        """float64[groups, MOMENTS] of a window."""
+        first = window % self.ring * self._groups
+        return self._group_moments[first : first + self._groups]
+
     def _span(self, window: int) -> slice:
-        first = window % PANES * self._slots
+        first = window % self.ring * self._slots
         return slice(first, first + self.head(window, panes.SLOTS_USED))
 
     def summarise(self, window: int) -> Summary:
@@ -101,7 +126,7 @@ class Panes:
         percentiles = np.zeros((rows * COLUMNS, self._ranks.size))
         bounded = np.zeros((rows, COLUMNS), np.int64)
         results = (moments, percentiles, bounded)
-        panes.summarise(window % PANES, self.arrays, self._ranks, self._merged, results)
+        panes.summarise(window % self.ring, self.arrays, self._ranks, self._merged, results)
         return Summary(moments, percentiles.reshape(rows, COLUMNS, -1), bounded)
 
 

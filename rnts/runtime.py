@@ -49,11 +49,17 @@ def make_runtime_folder() -> str:
 
 
 def state_folder() -> str:
-    """$RNTS_STATE_DIR, else rnts in $XDG_STATE_HOME or ~/.local/state: what outlives a boot."""
+    """Where what outlives a start of the machine is kept; named only, not made.
+
+    $RNTS_STATE_DIR, else `state` in $RNTS_RUNTIME_DIR, so that who works apart does so in all, else
+    $XDG_STATE_HOME/rnts or ~/.local/state/rnts.
+    """
     if chosen := os.environ.get("RNTS_STATE_DIR"):
         return chosen.rstrip("/") or "/"
-    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return os.path.join(home, "rnts")
+    if apart := os.environ.get("RNTS_RUNTIME_DIR"):
+        return os.path.join(apart, "state")
+    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(base, "rnts")
 
 
 def lane_slots_wanted(folder: str) -> int | None:

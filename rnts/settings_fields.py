@@ -9,6 +9,7 @@ from rnts.settings_values import (
     check_condition,
     check_endpoint,
     check_folder,
+    check_ledger,
     check_name,
 )
 
@@ -42,5 +43,6 @@ Percentile = Annotated[float, Field(gt=0, lt=100)]
 Endpoint = Annotated[str, AfterValidator(check_endpoint)]
 Bind = Annotated[str | None, AfterValidator(check_bind)]
 Folder = Annotated[str | None, AfterValidator(check_folder)]
+LedgerPath = Annotated[str, AfterValidator(check_ledger)]
 Name = Annotated[str, AfterValidator(check_name)]
 Condition = Annotated[str, AfterValidator(check_condition)]

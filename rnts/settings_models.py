@@ -11,6 +11,7 @@ from rnts.settings_fields import (
     Condition,
     Endpoint,
     Folder,
+    LedgerPath,
     Name,
     Percentile,
     Section,
@@ -174,6 +175,11 @@ class Aggregator(Section):
     max_groups: int = _whole(1, 4_096, "groups with statistics of their own; the rest share one")
     grace_ms: int = _whole(0, 60_000, "how long a window waits for late records")
     retire_after_s: int = _whole(1, 86_400, "silence after which a neuron is forgotten")
+    seal_after: int = _whole(0, 5, "closed windows that late records still revise")
+    ledger: LedgerPath = _setting(
+        "file of closed windows, so that a restart goes on", "auto, off or an absolute path"
+    )
+    ledger_bytes_max: int = _whole(1 << 20, 1 << 40, "bytes of the ledger; beyond it the oldest go")
 
     @property
     def address(self) -> str | None:
@@ -184,9 +190,8 @@ class Aggregator(Section):
     def local_address(self) -> str | None:
         """Where this machine's own programs reach `address`."""
         address = self.address
-        for wildcard in ("tcp://*:", "tcp://0.0.0.0:"):
-            if address and address.startswith(wildcard):
-                return address.replace(wildcard, "tcp://127.0.0.1:")
+        if address and address.startswith(("tcp://*:", "tcp://0.0.0.0:")):
+            return f"tcp://127.0.0.1:{address.rpartition(':')[2]}"
         return address
 
 

@@ -43,6 +43,13 @@ def check_folder(text: str | None) -> str | None:
     return text
 
 
+def check_ledger(text: str) -> str:
+    """An absolute path, or a word for the default file or for none."""
+    if text not in ("auto", "off") and (not text.startswith("/") or "\0" in text):
+        raise ValueError(f"{text!r} is neither auto nor off nor an absolute path")
+    return text
+
+
 def check_unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Values of which none stands twice."""
     for index, value in enumerate(values):

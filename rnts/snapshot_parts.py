@@ -69,7 +69,12 @@ def with_whole_percentiles(document: Document) -> Document:
 
 def window_document(closed: ClosedWindow) -> Document:
     """Which time a window covers."""
-    return {"start_ns": closed.start_ns, "end_ns": closed.end_ns, "complete": closed.complete}
+    return {
+        "start_ns": closed.start_ns,
+        "end_ns": closed.end_ns,
+        "complete": closed.complete,
+        "revision": closed.revision,
+    }
 
 
 def event_document(event: RecentEvent, population: Population) -> Document:

@@ -17,7 +17,8 @@ _STEADY_S = 10.0  # a child that lived so long begins anew with the first back-o
 _STOP_S, _STOP_S_MIN = 3.5, 0.5
 _LISTEN_S = 0.5  # for what a dead child wrote to arrive; a process of its own may hold the pipe
 _NOTICES_MAX = 200
-_FATAL_CODES = (2, 3, 4)  # usage, configuration, address: a restart would not change them
+# Usage, configuration, address, a ledger that another has: a restart would not change them.
+_FATAL_CODES = (2, 3, 4, 5)
 
 
 @dataclass

@@ -10,7 +10,7 @@ it is not folded, and asked for again when its turn has come, after a period of 
 from dataclasses import dataclass
 
 from rnts.frame import Frame
-from rnts.kernels.neurons import PANES
+from rnts.kernels.neurons import OPEN_WINDOWS
 from rnts.receiver import Session
 
 _SILENCE_NS_MIN = 1_500_000_000  # an agent at rest speaks each second
@@ -48,13 +48,25 @@ class Watermarks:
         self._held_until_ns = steady_ns + grace_ns
         self._is_return = False  # whether there was an aggregator, or a backlog, before this one
         self._waiting: dict[int, _Waiting] = {}
+        self._missing: set[int] = set()  # agents that an aggregator before this one heard
+        self._is_whole_before = False  # whether what it had in open windows is all back
 
-    def meet(self, agent_id: int, incarnation: int) -> None:
+    def expect(self, lives: set[tuple[int, int]]) -> None:
+        """A ledger says who was there: when all of them are back, nothing is missing."""
+        self._missing = {agent_id for agent_id, _ in lives}
+        self._is_return = self._is_whole_before = True
+
+    def returned(self, agent_id: int) -> None:
+        """All that was counted of an agent by an aggregator before this one has come again."""
+        self._missing.discard(agent_id)
+
+    def meet(self, agent_id: int, incarnation: int, is_known: bool = False) -> None:
         """A session begins; an incarnation is the time at which the agent did."""
         self.of.setdefault(agent_id, 0)
         self._waiting.pop(agent_id, None)
         # Both start together as a rule, and then the first screen must not wait.
-        self._is_return |= incarnation < self._started_ns - self._window_ns
+        if not is_known and incarnation < self._started_ns - self._window_ns:
+            self._is_return, self._is_whole_before = True, False
 
     def forget(self, agent_id: int) -> None:
         """The agent has been away for good."""
@@ -68,6 +80,8 @@ class Watermarks:
 
     def is_holding(self, steady_ns: int) -> bool:
         """Whether agents that were there before may still come back."""
+        if self._is_whole_before and not self._missing:
+            return False
         return self._is_return and steady_ns < self._held_until_ns
 
     def closing(self, now_ns: int, steady_ns: int) -> tuple[int, bool]:
@@ -80,6 +94,7 @@ class Watermarks:
         watermark_ns = min(watermark_ns, now_ns)  # a clock that is ahead must not rush the rest
         # A window that was open before this aggregator was there may lack what came before.
         is_whole = (watermark_ns // self._window_ns - 1) * self._window_ns >= self._started_ns
+        is_whole |= self._is_whole_before and not self._missing
         return watermark_ns, bool(present) and len(present) == expected and is_whole
 
     def put_off(
@@ -92,7 +107,7 @@ class Watermarks:
         # A neuron or an agent with a clock that is ahead is no reason to wait.
         latest_ns = min(frame.watermark_ns, now_ns) + self._window_ns
         newest_ns = int(times_ns[times_ns <= latest_ns].max(initial=0))
-        if newest_ns // self._window_ns - PANES < boundary:
+        if newest_ns // self._window_ns - OPEN_WINDOWS < boundary:
             return False
         waiting = self._waiting.setdefault(agent_id, _Waiting(steady_ns, newest_ns))
         waiting.newest_ns, waiting.is_asked = newest_ns, False
@@ -117,7 +132,7 @@ class Watermarks:
         waiting = self._waiting[agent_id]
         if steady_ns - waiting.since_ns >= self._grace_ns:
             return False
-        oldest_kept = waiting.newest_ns // self._window_ns - PANES + 1
+        oldest_kept = waiting.newest_ns // self._window_ns - OPEN_WINDOWS + 1
         needed = [boundary] if self.is_holding(steady_ns) else []
         for other in self._present(steady_ns):
             if other != agent_id:
@@ -128,6 +143,11 @@ class Watermarks:
                 if number >= boundary:  # else waiting helps it no more
                     needed.append(number)
         return oldest_kept > min(needed, default=oldest_kept)
+
+    def coverage(self, steady_ns: int) -> tuple[int, int]:
+        """How many agents are heard, and how many are expected."""
+        expected = sum(not session.has_ended for session in self._sessions.values())
+        return len(self._present(steady_ns)), expected + len(self._missing)
 
     def _present(self, steady_ns: int) -> list[int]:
         """Agents that have neither ended nor fallen silent."""

@@ -1,17 +1,18 @@
 """The tumbling windows of event time: they fill while records come and close on watermarks."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from rnts.closed_window import ClosedWindow, close_window
+from rnts.digest import Digests
+from rnts.fold_arrays import block, schema
 from rnts.kernels import fold_state as words
 from rnts.kernels import neurons as table
-from rnts.kernels import observations
 from rnts.kernels.window import fold
-from rnts.model import EVENT, FIELD, METRICS, Kind
-from rnts.panes import DURATION_COLUMN, LATENCY_COLUMN, Panes
+from rnts.panes import Panes
 from rnts.population import Population
 from rnts.recent_events import NAMES, RECENT_MAX, RecentEvents
 from rnts.records import Records
@@ -25,7 +26,7 @@ _SWEEP_NS = 1_000_000_000  # of event time between two searches for neurons that
 class Folded(NamedTuple):
     """What became of a batch: records by fate, events by type, the newest window touched or -1.
 
-    Records of kind NAME are none of these.
+    Records of kind NAME are none of these. `windows` has the aggregated ones by their window.
     """
 
     aggregated: int
@@ -33,15 +34,17 @@ class Folded(NamedTuple):
     future: int
     window_last: int
     events: dict[str, int]
+    windows: dict[int, int]
 
 
 class Windows:
-    """Folds batches of records into windows of `window_ns`, of which three are held at a time.
+    """Folds batches of records into windows of `window_ns`, of which three are open at a time.
 
-    A record older than the oldest open window is late. One that is newer by more than the ring
-    holds closes the windows that it pushes out, as incomplete; that is why a record further ahead
-    of the clock than `clock_ahead_ns` is refused as of the future. One window's length is the most
-    that does no harm to neurons with a right clock, and the default.
+    The last `unsealed` windows before those are closed but not sealed: a record of one of them
+    revises it. An older one is late. A record that is newer by more than the ring holds closes the
+    windows that it pushes out, as incomplete; that is why a record further ahead of the clock than
+    `clock_ahead_ns` is refused as of the future. One window's length is the most that does no harm
+    to neurons with a right clock, and the default.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Windows:
         max_groups: int = 64,
         retire_after_ns: int = 60_000_000_000,
         clock_ahead_ns: int | None = None,
+        unsealed: int = 0,
     ) -> None:
         if window_ns < WINDOW_NS_MIN:
             raise ValueError(f"a window lasts at least {WINDOW_NS_MIN} ns, not {window_ns}")
@@ -60,7 +64,9 @@ class Windows:
         self.window_ns = window_ns
         self.closed: ClosedWindow | None = None
         self.population = Population(max_neurons, max_groups)
-        self.panes = Panes(max_neurons + 1, max_groups + 2, tuple(sorted(map(float, percentiles))))
+        ranks = tuple(sorted(map(float, percentiles)))
+        self.panes = Panes(max_neurons + 1, max_groups + 2, ranks, unsealed)
+        self.digests = Digests(self.panes, self.population)
         self.traffic = Traffic()
         self.events = RecentEvents()
         self.overflow_records = 0  # of neurons beyond `max_neurons`
@@ -68,6 +74,8 @@ class Windows:
         self.reasons_skipped = 0  # of health, beyond `REASONS_MAX` in a batch
         self._retire_after_ns = retire_after_ns
         self._ahead_ns = window_ns if clock_ahead_ns is None else clock_ahead_ns
+        self._unsealed = unsealed
+        self._is_outdated = False  # whether `closed` was revised since it was summarised
         self._oldest: int | None = None  # the oldest window that was ever opened
         self._swept_ns = 0
         self._state = np.zeros(words.STATE_WORDS, np.int64)
@@ -81,9 +89,9 @@ class Windows:
             self.population.arrays,
             self.panes.arrays,
             self.traffic.arrays,
-            _schema(),
+            schema(),
             self._notes,
-            _block(),
+            block(),
             self._state,
         )
 
@@ -92,12 +100,27 @@ class Windows:
         """The number of the oldest window that is not closed: all before it are."""
         return int(self._state[words.FIRST_OPEN])
 
-    def fold(self, records: Records, now_ns: int) -> Folded:
-        """Fold a batch that is in hand at `now_ns`; what it names goes first."""
+    @property
+    def sealed_before(self) -> int:
+        """The number of the oldest window that late records may still revise."""
+        return int(self._state[words.FIRST_UNSEALED])
+
+    def resume(self, boundary: int) -> None:
+        """Go on from a ledger: all windows before `boundary` are closed and sealed."""
+        self._state[words.FIRST_OPEN] = self._state[words.FIRST_UNSEALED] = boundary
+
+    def fold(self, records: Records, now_ns: int, counted_before: int = 0) -> Folded:
+        """Fold a batch that is in hand at `now_ns`; what it names goes first.
+
+        What it holds of windows older than `counted_before` tells only where its neurons stand.
+        """
         state = self._state
         state[words.FOLDED :] = 0
         state[words.WINDOW_LAST] = -1
         state[: words.TIME_MAX_NS + 1] = 0, records.count, now_ns, now_ns + self._ahead_ns
+        state[words.COUNTED_BEFORE] = counted_before
+        if counted_before:
+            self.panes.forget_counted()
         self.population.take_names(records, now_ns)
         batch = (
             records.ids,
@@ -109,12 +132,27 @@ class Windows:
             records.text_offsets,
             records.text,
         )
-        while (stopped_at := fold(batch, *self._arrays)) < records.count:
-            self._open(int(records.times_ns[stopped_at]) // self.window_ns)
+        filled: Counter[int] = Counter()
+        stopped_at = -1
+        while stopped_at < records.count:
+            if stopped_at >= 0:
+                self._open(int(records.times_ns[stopped_at]) // self.window_ns)
+            held = self.panes.records()
+            stopped_at = fold(batch, *self._arrays)
+            for window, count in self.panes.records().items():
+                if count != held[window]:
+                    filled[window] += count - held[window]
+                    if window < self.boundary:  # before it is pushed out
+                        self._revise(window)
         self.population.welcome()
-        return self._after_fold(records, state.tolist())
+        return self._after_fold(records, state.tolist(), dict(filled))
 
-    def _after_fold(self, records: Records, state: list[int]) -> Folded:
+    def _revise(self, window: int) -> None:
+        """Late records were folded into a window that is closed."""
+        self.digests.revise(window)
+        self._is_outdated |= self.closed is not None and self.closed.window == window
+
+    def _after_fold(self, records: Records, state: list[int], filled: dict[int, int]) -> Folded:
         """Keep the texts of the batch, and say what became of it."""
         events, reasons, tally = self._notes
         counts = {}
@@ -135,6 +173,7 @@ class Windows:
             future=state[words.FUTURE],
             window_last=state[words.WINDOW_LAST],
             events=counts,
+            windows=filled,
         )
 
     def advance(self, watermark_ns: int, complete: bool) -> int:
@@ -145,65 +184,41 @@ class Windows:
         if watermark_ns // self.window_ns > self.boundary:
             self._close_before(watermark_ns // self.window_ns, complete)
             self._sweep()
+        elif self._is_outdated and self.closed is not None:
+            self._summarise(self.closed.window, self.closed.complete)
         return self.boundary
 
     def _open(self, number: int) -> None:
         """Open a window; those that are older than the ring reaches close as they are."""
-        self._close_before(number - table.PANES + 1, complete=False)
+        self._close_before(number - table.OPEN_WINDOWS + 1, complete=False)
         self.panes.open(number)
         self._oldest = number if self._oldest is None else min(self._oldest, number)
 
     def _close_before(self, boundary: int, complete: bool) -> None:
-        """Close all windows before `boundary`. Only the newest is kept, and so summarised."""
+        """Close all windows before `boundary`. The newest is shown, and so summarised."""
         if boundary <= self.boundary:
             return
+        sealed_before = max(boundary - self._unsealed, self.sealed_before)
+        self.digests.close(self.boundary, boundary, sealed_before, complete)
         self._state[words.FIRST_OPEN] = boundary
+        self._state[words.FIRST_UNSEALED] = sealed_before
         if self._oldest is not None and self._oldest < boundary:
-            self.closed = close_window(
-                boundary - 1, self.window_ns, complete, self.panes, self.population
-            )
+            self._summarise(boundary - 1, complete)
+
+    def _summarise(self, window: int, complete: bool) -> None:
+        revision = self.digests.revision_of(window)
+        self._is_outdated = False
+        self.closed = close_window(
+            window, self.window_ns, complete, self.panes, self.population, revision
+        )
 
     def _sweep(self) -> None:
         """Forget neurons and links that have left, or were silent for long, by event time."""
-        now_ns = self.boundary * self.window_ns
+        # A neuron that is in a window that may be revised keeps its place there.
+        now_ns = self.sealed_before * self.window_ns
         if now_ns - self._swept_ns < _SWEEP_NS:
             return
         self._swept_ns = now_ns
         silent_since_ns = now_ns - self._retire_after_ns
         self.population.retire(now_ns, silent_since_ns)
         self.traffic.forget(silent_since_ns)
-
-
-def _schema() -> tuple[np.ndarray, ...]:
-    """What the model says, as the fold reads it."""
-    readings = np.full(len(METRICS), observations.LEVEL, np.int64)
-    # Weights do not apply to latency, nor to increases: an increase spans what was sampled out.
-    weighted = np.zeros(table.COLUMNS)
-    for column, metric in enumerate(METRICS):
-        weighted[column] = metric.role != "counter"
-        if metric.role == "counter":
-            readings[column] = observations.INCREASE
-        elif metric.storage.is_float:
-            readings[column] = observations.NUMBER
-    codes = np.zeros(words.CODE_WORDS, np.int64)
-    for kind in Kind:
-        codes[getattr(words, f"KIND_{kind.name}")] = kind
-    codes[words.BIT_HEALTH] = FIELD["health"].bit
-    codes[words.BIT_WEIGHT] = FIELD["weight"].bit
-    codes[words.BIT_EVENT_TYPE] = FIELD["event_type"].bit
-    codes[words.BIT_LINK_PEER] = FIELD["link_peer_id"].bit
-    codes[words.BIT_LINK_MESSAGES] = FIELD["link_messages"].bit
-    codes[words.BIT_LINK_BYTES] = FIELD["link_bytes"].bit
-    codes[words.BIT_LINK_LATENCY] = FIELD["link_latency_ns"].bit
-    codes[words.EVENT_DEACTIVATED] = EVENT["Deactivated"].code
-    codes[words.EVENT_ERROR] = EVENT["ErrorOccurred"].code
-    codes[words.COLUMN_DURATION] = DURATION_COLUMN
-    codes[words.COLUMN_LATENCY] = LATENCY_COLUMN
-    return readings, weighted, codes
-
-
-def _block() -> tuple[np.ndarray, ...]:
-    """Room for what the fold knows of a block of records while it is at it."""
-    indices = [np.zeros(words.BLOCK, np.int64) for _ in range(5)]
-    observed = np.full(words.BLOCK * table.COLUMNS, np.nan)
-    return (*indices, np.zeros(words.BLOCK), observed)

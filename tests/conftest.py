@@ -48,8 +48,8 @@ def runtime_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     parent = shared_memory if os.access(shared_memory, os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix="rnts-test-", dir=parent))
     monkeypatch.setenv("RNTS_RUNTIME_DIR", str(folder))
-    state = tempfile.mkdtemp(prefix="rnts-test-state-")
-    monkeypatch.setenv("RNTS_STATE_DIR", state)
+    state = Path(f"{folder}-state")  # a ledger outlives the runtime folder, and not the test
+    monkeypatch.setenv("RNTS_STATE_DIR", str(state))
     monkeypatch.setenv("RNTS_JIT", "0")  # Numba is loaded here; who tests its emitter says so
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

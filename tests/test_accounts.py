@@ -90,7 +90,7 @@ def test_memory_of_ended_sources_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     for key in range(100):
         final = row(key=key, attempts=2, delivered=2, in_frame=2, flags=SOURCE_FINAL)
         accounts.enter(AGENT, table(baseline(key=key), final))
-    assert len(accounts._retired) == 10
+    assert len(accounts.retired) == 10
     assert account(accounts, 200) == {"emitted": 200, "aggregated": 200, "balanced": True}
 
 

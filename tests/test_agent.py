@@ -82,7 +82,7 @@ def listen() -> Iterator[Callable[..., Aggregator]]:
 
     yield make
     for aggregator in made:
-        aggregator._link.close()
+        aggregator.link.close()
 
 
 def make_agent(*endpoints: str, batch_size: int = 100, limits: Limits = LIMITS) -> Agent:
@@ -178,7 +178,7 @@ def test_a_new_aggregator_gets_all_that_is_not_committed(
         while not aggregated(first, 300)():
             first.step(0)
             yield False
-        first._link.close()
+        first.link.close()
         second = listen()
         for _ in range(100):
             neuron.record(queue_depth=1)

@@ -46,7 +46,7 @@ def test_the_last_frame_has_the_last_status(
         aggregator.step(100)
         [said] = aggregator.snapshot()["agents"]
     finally:
-        aggregator._link.close()
+        aggregator.link.close()
         producer.close(unlink=True)
 
     assert said["host_source"] == {"passes": 7}

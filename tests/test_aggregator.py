@@ -138,7 +138,7 @@ def aggregator(runtime_folder: Path, clock: Clock) -> Iterator[Aggregator]:
     load_kernels()
     made = Aggregator(default_endpoint(), Windows(SECOND, (50, 99), 100), 2 * SECOND)
     yield made
-    made._link.close()
+    made.link.close()
 
 
 @pytest.fixture
@@ -357,9 +357,9 @@ def test_an_address_has_one_aggregator(aggregator: Aggregator, runtime_folder: P
     with pytest.raises(ConnectError, match="another aggregator listens"):
         Aggregator(default_endpoint(), Windows(SECOND, (50,), 10), SECOND)
     assert list(runtime_folder.iterdir())
-    aggregator._link.close()
+    aggregator.link.close()
     assert not list(runtime_folder.iterdir())
-    Aggregator(default_endpoint(), Windows(SECOND, (50,), 10), SECOND)._link.close()
+    Aggregator(default_endpoint(), Windows(SECOND, (50,), 10), SECOND).link.close()
 
 
 def test_a_silent_agent_holds_up_windows_for_the_grace_only(

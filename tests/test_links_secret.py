@@ -16,11 +16,16 @@ from link_tools import (
 )
 from process_tools import until
 
+from rnts.aggregator import Aggregator
+from rnts.delivery import Message, Type
 from rnts.errors import UsageError
 from rnts.keys import Allowed, KeyFolder
 from rnts.links.choice import AgentEnd, AggregatorEnd, agent_link, aggregator_link, query_link
 from rnts.links.options import LinkOptions, TlsFiles
+from rnts.links.zmq import Peer
 from rnts.links.zmq_curve import public_key
+from rnts.perf.link_throughput import link_throughput
+from rnts.windows import Windows
 
 
 @pytest.fixture
@@ -229,3 +234,36 @@ def test_a_key_of_tls_that_others_can_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "aggregator.key").chmod(0o644)
     with pytest.raises(UsageError, match="has mode 644, so others can read it"):
         aggregator_link(free_address(), tls(tmp_path, "aggregator"))
+
+
+def test_the_aggregator_counts_who_speaks_for_another(curve: Curve) -> None:
+    """A HELLO in the name of another key's agent begins no session; a question is answered."""
+    windows = Windows(1_000_000_000, (50,), 10)
+    aggregator = Aggregator(curve.endpoint, windows, 1_000_000_000, curve.aggregator)
+    bob = speak(curve.folders("bob"), curve.aggregator, b"noise")
+    assert curve.aggregator.may_speak(Peer(b"", "0" * 64), None) is False
+    alice = public_key(KeyFolder(curve.folders("alice").keys).secret())
+    assert curve.aggregator.may_speak(Peer(b"", alice), 7)
+    assert bob.send([Message(Type.HELLO, 7, 1, 1).pack(), b""])
+    assert bob.send([Message(Type.QUERY, 0, 0).pack(), b'{"type": "accounting"}'])
+    answers: list[list[bytes]] = []
+    until(lambda: aggregator.step(1) or answers.extend(bob.receive()) or answers)
+    assert b"accounting" in answers[0][0]
+    assert aggregator.refused == {"message": 1, "speaker": 1}
+    bob.close()
+
+
+def test_grpc_without_its_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for a link is told of the extra that brings it."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    options = LinkOptions("grpc")
+    for make in (agent_link, lambda it: aggregator_link("tcp://127.0.0.1:1", it)):
+        with pytest.raises(UsageError, match=r"pip install 'rnts\[grpc\]'"):
+            make(options)
+
+
+@pytest.mark.parametrize("kind", ["ipc", "curve"])
+def test_the_benchmark_loses_nothing(kind: str) -> None:
+    """In its small size all frames arrive in order, and the rate is a number."""
+    found = link_throughput(kind, smoke=True)
+    assert (found.lost, found.frames > 0, found.mib_per_second > 0) == (0, True, True)

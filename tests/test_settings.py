@@ -45,6 +45,9 @@ def test_defaults_are_those_of_the_seed_but_for_what_is_not_built() -> None:
         "max_groups": 64,
         "grace_ms": 2_000,
         "retire_after_s": 60,
+        "seal_after": 2,
+        "ledger": "auto",
+        "ledger_bytes_max": 256 << 20,
     }
 
 

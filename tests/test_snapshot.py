@@ -29,6 +29,7 @@ def test_the_document_says_who_is_there_and_which_window_it_is_about() -> None:
         "start_ns": START,
         "end_ns": START + 2 * SECOND,
         "complete": True,
+        "revision": 0,
         "records": 16,
     }
     assert document["records_per_second"] == 8.0

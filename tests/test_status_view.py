@@ -34,7 +34,9 @@ NEURON = {
         "since_ns": SNAPSHOT["time_ns"] - 5_000_000_000,
         "last_seen_ns": SNAPSHOT["time_ns"] - 1_000_000_000,
         "last": {"queue_depth": 12, "memory_bytes": 1 << 20},
-        "window": {key: SNAPSHOT["window"][key] for key in ("start_ns", "end_ns", "complete")},
+        "window": {
+            key: SNAPSHOT["window"][key] for key in ("start_ns", "end_ns", "complete", "revision")
+        },
         "records": 48_211,
         "errors": 3,
         "metrics": {"processing_time_ns": SNAPSHOT["metrics"]["processing_time_ns"]},
@@ -66,7 +68,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """What was asked of an aggregator that knows the sample documents."""
     seen: Asked = []
 
-    def ask(endpoint: str | None, request: dict[str, Any], timeout_ms: int) -> dict[str, Any]:
+    def ask(
+        endpoint: str | None, request: dict[str, Any], timeout_ms: int, options: object
+    ) -> dict[str, Any]:
         seen.append((endpoint, request, timeout_ms))
         if endpoint == "ipc://nobody":
             raise ConnectError("no aggregator answers at ipc://nobody; start one with `rnts up`")
@@ -76,7 +80,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
             return NEURON
         return {"version": 1, "neuron": None, "near": ["motor/17", "\x1b[31mmotor/18"]}
 
-    monkeypatch.setitem(sys.modules, "rnts.query", SimpleNamespace(ask=ask))
+    monkeypatch.setitem(
+        sys.modules, "rnts.query", SimpleNamespace(ask=ask, where=lambda at, _: (at, None))
+    )
     return seen
 
 

@@ -150,9 +150,8 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Document]:
         for fault, folder in folders.items():
             words = ("up", "--no-host", "--demo", "--neurons", str(NEURONS), "--fault", fault)
             more = ("--at", "500ms", "--for", "8s", "--json")
-            processes[fault] = stack.enter_context(
-                running(*words, *more, RNTS_RUNTIME_DIR=str(folder))
-            )
+            places = {"RNTS_RUNTIME_DIR": str(folder), "RNTS_STATE_DIR": f"{folder}-state"}
+            processes[fault] = stack.enter_context(running(*words, *more, **places))
         for fault, process in processes.items():
             output, errors = process.communicate(timeout=120)
             assert process.returncode == 0, errors

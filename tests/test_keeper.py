@@ -1,0 +1,73 @@
+"""What an aggregator does when its ledger cannot be opened, is damaged, or is somebody else's."""
+
+from pathlib import Path
+
+import pytest
+from ledger_tools import SECOND, START, Agent, Aggregate
+from naive_windows import Item
+
+from rnts.errors import FencedError, LedgerError
+from rnts.ledger import Ledger
+
+
+def agent_with(count: int) -> Agent:
+    """An agent with so many frames of a record each, a second apart."""
+    agent = Agent(1)
+    for second in range(count):
+        item = Item(1, START + second * SECOND, values={"queue_depth": 1})
+        agent.cut([item], START + (second + 1) * SECOND)
+    return agent
+
+
+def test_nothing_is_committed_while_the_ledger_cannot_be_opened(tmp_path: Path) -> None:
+    """The aggregator counts on and says why; once the ledger is there it asks to be started."""
+    (tmp_path / "place").write_text("a file, where a folder has to be")
+    agent = agent_with(3)
+    aggregate = Aggregate(tmp_path / "place" / "ledger", [agent])
+    while aggregate.deliver(agent):
+        aggregate.state.windows.advance(agent.watermark_ns, complete=True)
+    aggregate.commits.close(aggregate.state.windows.boundary, dict)
+    assert aggregate.account()["aggregated"] == 3
+    assert agent.committed == 1
+    assert aggregate.keeper is not None
+    document = aggregate.keeper.document(aggregate.state)
+    assert document["condition"] == "missing"
+    assert "folder" in document["advice"]
+    (tmp_path / "place").unlink()
+    aggregate.keeper._retry_ns = 0
+    with pytest.raises(LedgerError, match="start anew"):
+        aggregate.commits.take_written()
+
+
+def test_a_damaged_ledger_is_put_aside(tmp_path: Path) -> None:
+    """A record that was changed shows; the file is kept, and a new one begins."""
+    path, agent = tmp_path / "ledger", agent_with(3)
+    aggregate = Aggregate(path, [agent])
+    while aggregate.deliver(agent):
+        aggregate.close()
+    aggregate.die()
+    with Ledger(path) as ledger:
+        ledger._database.execute(
+            "update records set body = cast(body || x'00' as blob) where seq = 3"
+        )
+    after = Aggregate(path, [])
+    assert after.keeper is not None
+    assert len(list(tmp_path.glob("ledger.damaged-*"))) >= 1
+    assert after.keeper.document(after.state)["epoch"] == 1
+    after.die()
+
+
+def test_the_owner_before_is_fenced(tmp_path: Path) -> None:
+    """Its next append conflicts, it says so, and nothing more is committed by it."""
+    agent = agent_with(3)
+    old = Aggregate(tmp_path / "ledger", [agent])
+    old.deliver(agent)
+    old.close()
+    committed = agent.committed
+    new = Aggregate(tmp_path / "ledger", [])
+    old.deliver(agent)
+    with pytest.raises(FencedError, match="another aggregator has taken over"):
+        old.close()
+    assert agent.committed == committed
+    old.die()
+    new.die()

@@ -1,0 +1,133 @@
+"""Aggregators die at any moment; windows, books and ledger are those of one that never died."""
+
+import os
+import random
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ledger_tools import NUMBER, SECOND, START, Agent, Aggregate, described, digests_of
+from naive_windows import Item
+
+from rnts.ledger_audit import audit_ledger
+
+SECONDS = 8
+RUNS = 300 if os.environ.get("RNTS_TEST_SIZE") == "nightly" else 15
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # where nothing waits for a disk
+
+
+def story(chance: random.Random, agents: list[Agent]) -> None:
+    """Frames of neurons with counters and levels, in the order of time but for a little."""
+    for agent in agents:
+        grown = [0, 0, 0]
+        for tick in range(4 * SECONDS):
+            items = []
+            for _ in range(chance.randrange(5)):
+                which = chance.randrange(3)
+                grown[which] += chance.randrange(9)
+                time_ns = START + tick * SECOND // 4 + chance.randrange(SECOND // 4)
+                values = {"messages_sent": grown[which], "queue_depth": chance.randrange(5)}
+                items.append(Item(agent.agent_id * 10 + which, time_ns, values=values))
+            agent.cut(items, START + (tick + 1) * SECOND // 4)
+        agent.cut([], START + (SECONDS + 9) * SECOND)
+
+
+def play(path: Path, seed: int, deaths: set[int]) -> Aggregate:
+    """Deliver a story to its end, with an aggregator that dies before these steps."""
+    agents = [Agent(1), Agent(2)]
+    story(random.Random(seed), agents)
+    chance = random.Random(seed + 1)
+    aggregate = Aggregate(path, agents)
+    step = 0
+    while True:
+        if step in deaths:
+            aggregate.die()
+            aggregate = Aggregate(path, agents)
+            aggregate.account()
+        # Whoever is behind delivers, more or less: no window is pushed out.
+        behind = min(agents, key=lambda agent: (agent.watermark_ns, chance.random()))
+        for _ in range(chance.randrange(1, 3)):
+            aggregate.deliver(behind)
+        if chance.random() < 0.5:
+            aggregate.close(is_written=chance.random() < 0.7)
+        aggregate.account()
+        if all(agent.next > len(agent.frames) for agent in agents):
+            break
+        step += 1
+    for _ in range(2):  # one record may be under way
+        aggregate.close()
+    aggregate.die()
+    return aggregate
+
+
+@settings(max_examples=RUNS)
+@given(seed=st.integers(0, 1000), deaths=st.sets(st.integers(1, 60), min_size=1, max_size=6))
+def test_restarts_change_nothing(seed: int, deaths: set[int]) -> None:
+    """Whenever aggregators die, each window's statistics are those of a run without a death."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        compare(Path(folder), seed, deaths)
+
+
+def compare(folder: Path, seed: int, deaths: set[int]) -> None:
+    """Play the same story with deaths and without."""
+    whole = play(folder / "whole", seed, set())
+    broken = play(folder / "broken", seed, deaths)
+
+    told = {name: digests_of(folder / name) for name in ("whole", "broken")}
+    assert {w: described(d) for w, d in told["broken"].items()} == {
+        w: described(d) for w, d in told["whole"].items()
+    }
+    account = broken.account()
+    assert account == whole.account()
+    assert (
+        account["emitted"]
+        == account["aggregated"]
+        == sum(agent.delivered for agent in broken.agents.values())
+    )
+    assert [audit.problems for audit in audit_ledger(folder / "broken")] == [[]]
+
+
+def test_an_agent_that_died_with_the_aggregator_is_declared(tmp_path: Path) -> None:
+    """What lay in open windows and never comes again is lost as `aggregator_died`, exactly."""
+    agent, other = Agent(1), Agent(2)
+    agent.cut([Item(1, START + i, values={"queue_depth": 1}) for i in range(5)], START)
+    agent.cut([Item(1, START + SECOND + i, values={"queue_depth": 1}) for i in range(3)], START)
+    for second in (1, 2, 9):
+        other.cut([], START + second * SECOND)
+    aggregate = Aggregate(tmp_path / "ledger", [agent, other])
+    while aggregate.deliver(agent) or aggregate.deliver(other):
+        pass
+    aggregate.close(START + SECOND)
+    aggregate.die()
+
+    after = Aggregate(tmp_path / "ledger", [other])
+    assert after.account()["in_flight"] == 3
+    after.meet(Agent(1, START + SECOND))
+    account = after.account()
+    assert (account["aggregated"], account["dropped"]) == (5, {"aggregator_died": 3})
+    after.die()
+
+
+def test_late_records_revise_a_window_until_it_is_sealed(tmp_path: Path) -> None:
+    """They add up in the ledger, one revision after the other; then they are late, by the agent."""
+    agent = Agent(1)
+    for second in (0, 1, 0, 0, 9, 0):
+        agent.cut([Item(1, START + second * SECOND, values={"queue_depth": second})], START)
+    aggregate = Aggregate(tmp_path / "ledger", [agent], unsealed=2)
+    for watermark_ns in (1, 2, 2, 3, 3, 9):
+        aggregate.deliver(agent)
+        aggregate.close(START + watermark_ns * SECOND)
+    aggregate.deliver(agent)
+    aggregate.close(START + 12 * SECOND)
+
+    digest = digests_of(tmp_path / "ledger")[NUMBER]
+    assert (digest.records, digest.revision) == (3, 1)
+    account = aggregate.account()
+    assert (account["aggregated"], account["dropped"]) == (5, {"late": 1})
+    [late] = aggregate.intake.late.document()
+    assert late == {"start_ns": START, "agent_id": "1", "records": 1}
+    assert agent.committed == 7
+    [audit] = audit_ledger(tmp_path / "ledger")
+    assert (audit.problems, audit.revisions, audit.epochs) == ([], 1, 1)
+    aggregate.die()
