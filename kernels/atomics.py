@@ -84,6 +84,21 @@ def prefetch(typing_context, address):
 
 
 @intrinsic
+def prefetch_word(typing_context, array, word):
+    """Have the cache fetch the line of int64 word `word` of a contiguous array, some time soon."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), _BYTES)
+        kind = ir.FunctionType(ir.VoidType(), [_BYTES, _I32, _I32, _I32])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [_BYTES], kind)
+        builder.call(fetch, [place, _I32(1), _I32(3), _I32(1)])  # to write, keep near, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.uint64), generate
+
+
+@intrinsic
 def float64_bits(typing_context, value):
     """The 64 bits of a float64, as int64."""
 

@@ -7,7 +7,7 @@ half of the entries in use.
 table   int64[entries, 2]: the key | epoch << 24 | row. Entries of another epoch are free. 39 bits
         of epoch last for seventeen years of a thousand frames a second.
 state   int64[STATE_WORDS]: the epoch, how many keys it has, a random seed, and 64 less the bits of
-        a hash, which is how a part of the table is used: a small one stays in the cache
+        a hash, of which the table has as many entries as there can be
 keys    int64[rows]: the key of each row; its length is the limit of the dictionary
 """
 
@@ -60,4 +60,14 @@ def rows_of(table, state, keys, wanted, rows):
     """Fill `rows` with the row, or FULL, of each of `wanted`; returns how many keys there are."""
     for i in range(len(wanted)):
         rows[i] = row_of(table, state, keys, wanted[i])
+    return state[COUNT]
+
+
+@kernel("int64(int64[:,::1], int64[::1], int64[::1])")
+def refill(table, state, keys):
+    """Put the keys that there are into an empty table, which may be larger; returns their count."""
+    count = state[COUNT]
+    state[COUNT] = 0
+    for i in range(count):
+        row_of(table, state, keys, keys[i])
     return state[COUNT]

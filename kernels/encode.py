@@ -8,11 +8,22 @@ import numpy as np
 
 from rnts.kernels import columns
 from rnts.kernels._jit import device, kernel
-from rnts.kernels.bitpack import pack_run, put_word
+from rnts.kernels.atomics import prefetch_word
+from rnts.kernels.bitpack import put_word
+from rnts.kernels.changes import MARK, put_changes, width_of
+from rnts.kernels.column_bytes import (
+    LENGTH_BYTES,
+    close_column,
+    open_column,
+    put_run,
+    put_words,
+)
 from rnts.kernels.dictionary import COUNT, FULL, row_of
 from rnts.kernels.varint import put_varint
 
 _SLOT_BYTES = 128
+_AHEAD = np.uint64(32)  # records between the look-up of a row and its use
+_SEEN_WORD = np.uint64(columns.SEEN)
 
 
 @device
@@ -45,81 +56,56 @@ def _note_text(text_bytes, index, streams, control):
 
 
 @kernel(
-    "int64(int64[:,::1], int64[:,:,::1], int64[:,::1], int64[:,::1], int64[:,::1], uint64[:,::1],"
-    " int64[::1])"
+    "int64(int64[:,::1], int64[:,:,::1], int64[:,::1], int64[:,::1], int64[:,::1], int64[:,::1],"
+    " uint64[:,::1], int64[::1])"
 )
-def index_records(slots, tables, states, keys, work, streams, control):
-    """Give each record its place, row and shape; returns how many records there are, or a fault."""
+def index_records(slots, tables, states, keys, rows, work, streams, control):
+    """Give each record its place, row and shape; returns how many records there are, or a fault.
+
+    There must be room for as many new neurons and shapes as there are slots. After a fault the
+    group is not what its reader has: the next frame has to begin one.
+    """
     neurons, neuron_state = tables[columns.NEURON_LINE], states[columns.NEURON_LINE]
     shapes, shape_state = tables[columns.SHAPE_LINE], states[columns.SHAPE_LINE]
     neuron_keys, shape_keys = keys[columns.NEURON_LINE], keys[columns.SHAPE_LINE]
     place, index, end = np.uint64(0), np.uint64(0), np.uint64(len(slots))
-    shape, shape_key = np.int64(0), np.int64(-1)
+    shape, shape_key, noted = np.int64(0), np.int64(-1), np.uint64(0)
     while place < end:
         key = _shape_of(slots, place, control)
         if key < 0:
             return key
         if key != shape_key:
             shape_key, shape = key, row_of(shapes, shape_state, shape_keys, key)
+            control[columns.KINDS_SEEN] |= 1 << (key >> columns.SHAPE_KIND_SHIFT)
         known = neuron_state[COUNT]
         row = row_of(neurons, neuron_state, neuron_keys, slots[place, columns.NEURON_WORD])
         if row == FULL or shape == FULL:
             return columns.BAD_DICTIONARY
         if row == known:
-            keys[columns.SEEN_LINE, row] = 0
+            rows[row, columns.SEEN] = 0
+        if control[columns.PREFETCHES] != 0:
+            prefetch_word(rows, np.uint64(row) * np.uint64(columns.ROW_WORDS) + _SEEN_WORD)
         work[columns.PLACE, index] = np.int64(place)
         work[columns.ROW, index] = row
         work[columns.SHAPE, index] = shape
         work[columns.MASK, index] = key & columns.SHAPE_MASK
-        columns.note_new_fields(keys, work, index)
         head = slots[place, columns.HEAD_WORD]
         if (head >> 16) & 0xFFFF != 0:
             _note_text((head >> 16) & 0xFFFF, np.int64(index), streams, control)
         place += np.uint64((head >> 8) & 0xFF)
         index += np.uint64(1)
+        # What is fetched ahead has come by the time that it is looked at.
+        if index - noted >= _AHEAD:
+            columns.note_new_fields(rows, work, noted)
+            noted += np.uint64(1)
+    while noted < index:
+        columns.note_new_fields(rows, work, noted)
+        noted += np.uint64(1)
     control[columns.NEURONS_AFTER] = neuron_state[COUNT]
     control[columns.SHAPES_AFTER] = shape_state[COUNT]
     control[columns.RECORDS] = np.int64(index)
     columns.count_fields(work, columns.NEW, control, columns.FIRSTS)
     return np.int64(index)
-
-
-@device
-def _open_column(column, out, control):
-    """Begin a column; returns where its bytes start, or NO_ROOM."""
-    start = control[columns.POSITION] + columns.COLUMN_HEADER_BYTES
-    if start > len(out):
-        return columns.NO_ROOM
-    out[start - columns.COLUMN_HEADER_BYTES] = np.uint8(column)
-    return start
-
-
-@device
-def _close_column(start, position, out, control):
-    """End the column whose bytes started at `start`; returns 0, or NO_ROOM if they found none."""
-    size = position - start
-    if start < 0 or position < 0 or size > columns.COLUMN_BYTES_MAX:
-        return columns.NO_ROOM
-    for i in range(3):
-        out[start - 3 + i] = np.uint8((size >> (8 * i)) & 0xFF)
-    control[columns.POSITION] = position
-    return 0
-
-
-@device
-def _put_run(values, out, position):
-    """`pack_run`, unless something went wrong before."""
-    return pack_run(values, out, position) if position >= 0 else columns.NO_ROOM
-
-
-@device
-def _put_words(words, out, position):
-    """Write 64-bit words as they are; returns the position after them, or NO_ROOM."""
-    if position < 0 or position + columns.WORD_BYTES * len(words) > len(out):
-        return columns.NO_ROOM
-    for i in range(len(words)):
-        put_word(out, np.uint64(position + columns.WORD_BYTES * i), np.uint64(words[i]))
-    return position + columns.WORD_BYTES * len(words)
 
 
 @device
@@ -131,32 +117,50 @@ def _write_heads(keys, streams, out, control):
     new_shapes = keys[
         columns.SHAPE_LINE, control[columns.SHAPES_BEFORE] : control[columns.SHAPES_AFTER]
     ]
-    records = control[columns.RECORDS]
-    start = _open_column(columns.NEURON_KEYS, out, control)
-    fault = _close_column(start, _put_words(new_neurons, out, start), out, control)
-    start = _open_column(columns.SHAPE_KEYS, out, control)
-    fault |= _close_column(start, _put_words(new_shapes, out, start), out, control)
-    for column in (columns.ROWS, columns.SHAPES, columns.TIMES):
-        start = _open_column(column, out, control)
-        position = start
-        if column == columns.TIMES:
-            first_time = control[columns.FIRST_TIME : columns.FIRST_TIME + 1]
-            position = _put_words(first_time, out, position)
-        position = _put_run(streams[column, :records], out, position)
-        fault |= _close_column(start, position, out, control)
-    return fault
+    records, effort = control[columns.RECORDS], control[columns.EFFORT]
+    start = open_column(columns.NEURON_KEYS, out, control)
+    fault = close_column(start, put_words(new_neurons, out, start), out, control)
+    start = open_column(columns.SHAPE_KEYS, out, control)
+    fault |= close_column(start, put_words(new_shapes, out, start), out, control)
+    for column in (columns.ROWS, columns.SHAPES):
+        start = open_column(column, out, control)
+        position = put_run(streams[column, :records], effort, out, start)
+        fault |= close_column(start, position, out, control)
+    start = open_column(columns.TIMES, out, control)
+    first_time = control[columns.FIRST_TIME : columns.FIRST_TIME + 1]
+    position = put_words(first_time, out, start)
+    if position >= 0:
+        position = put_changes(streams[columns.TIMES, :records], 0, effort, out, position)
+    return fault | close_column(start, position, out, control)
+
+
+@device
+def _write_grids(scales, out, control):
+    """Write on which grids fields travel, and how far off they can be by that."""
+    start = open_column(columns.GRIDS, out, control)
+    position = start
+    for field in range(len(scales)):
+        if scales[field] > 0.0 and position >= 0:
+            if position + columns.GRID_BYTES > len(out):
+                return columns.NO_ROOM
+            out[position] = np.uint8(field)
+            at = np.uint64(position + 1)
+            put_word(out, at, np.uint64(columns.bits_of(scales[field])))
+            put_word(out, at + np.uint64(8), np.uint64(columns.bits_of(0.5 / scales[field])))
+            position += columns.GRID_BYTES
+    return close_column(start, position, out, control)
 
 
 @device
 def _write_texts(slots, work, streams, out, control):
     """Write which records have texts, how long these are, and the texts."""
-    texts = control[columns.TEXT_COUNT]
-    start = _open_column(columns.TEXTS, out, control)
+    texts, effort = control[columns.TEXT_COUNT], control[columns.EFFORT]
+    start = open_column(columns.TEXTS, out, control)
     if start < 0:
         return start
     position = put_varint(out, start, np.uint64(texts))
-    position = _put_run(streams[columns.GAPS, :texts], out, position)
-    position = _put_run(streams[columns.LENGTHS, :texts], out, position)
+    position = put_run(streams[columns.GAPS, :texts], effort, out, position)
+    position = put_run(streams[columns.LENGTHS, :texts], effort, out, position)
     index = np.int64(-1)
     for text in range(texts):
         index += np.int64(streams[columns.GAPS, text])
@@ -168,7 +172,7 @@ def _write_texts(slots, work, streams, out, control):
             word = slots[place + (i >> 7), (i >> 3) & 15]
             out[position + i] = np.uint8((word >> (8 * (i & 7))) & 0xFF)
         position += text_bytes
-    return _close_column(start, position, out, control)
+    return close_column(start, position, out, control)
 
 
 @device
@@ -188,6 +192,23 @@ def _find_exceptions(slots, layout, scales, work, streams, control, field):
     return count
 
 
+@device
+def _write_field(layout, streams, out, control, field):
+    """Write the changes of a field; the position after them, or NO_ROOM."""
+    firsts, total = control[columns.FIRSTS + field], control[columns.OTHER_AT + field]
+    effort, slope = control[columns.EFFORT], layout[field, columns.SLOPE]
+    start = open_column(field, out, control)
+    if start < 0:
+        return start
+    position = put_changes(streams[field, :firsts], 0, effort, out, start)
+    others, mark = streams[field, firsts:total], 0
+    if slope != 0:
+        seconds = streams[columns.SECONDS + slope - columns.SLOPES_AT, firsts:total]
+        if width_of(seconds) < width_of(others):
+            others, mark = seconds, MARK
+    return put_changes(others, mark, effort, out, position) if position >= 0 else position
+
+
 @kernel(
     "int64(int64[:,::1], int64[:,::1], float64[::1], int64[:,::1], int64[:,::1], uint64[:,::1],"
     " uint8[::1], int64[::1])"
@@ -196,24 +217,25 @@ def write_columns(slots, layout, scales, keys, work, streams, out, control):
     """Write all columns from control[POSITION] on, and move it; returns 0 or NO_ROOM."""
     if control[columns.RECORDS] == 0:
         return 0
+    if control[columns.NEURONS_BEFORE] == 0 and _write_grids(scales, out, control) != 0:
+        return columns.NO_ROOM
     if _write_heads(keys, streams, out, control) != 0:
         return columns.NO_ROOM
     if control[columns.TEXT_COUNT] > 0 and _write_texts(slots, work, streams, out, control) != 0:
         return columns.NO_ROOM
     for field in range(len(layout)):
-        firsts, total = control[columns.FIRSTS + field], control[columns.OTHER_AT + field]
-        if total == 0:
+        if control[columns.OTHER_AT + field] == 0:
             continue
-        start = _open_column(field, out, control)
-        position = _put_run(streams[field, :firsts], out, start)
-        position = _put_run(streams[field, firsts:total], out, position)
+        start = control[columns.POSITION] + 1 + LENGTH_BYTES
+        position = _write_field(layout, streams, out, control, field)
         if scales[field] > 0.0 and position >= 0:
             count = 0
             if control[columns.EXCEPTIONS + field] > 0:
                 count = _find_exceptions(slots, layout, scales, work, streams, control, field)
             position = put_varint(out, position, np.uint64(count))
-            position = _put_run(streams[columns.GAPS, :count], out, position)
-            position = _put_words(streams[columns.LENGTHS, :count], out, position)
-        if _close_column(start, position, out, control) != 0:
+            gaps = streams[columns.GAPS, :count]
+            position = put_run(gaps, control[columns.EFFORT], out, position)
+            position = put_words(streams[columns.LENGTHS, :count], out, position)
+        if close_column(start, position, out, control) != 0:
             return columns.NO_ROOM
     return 0

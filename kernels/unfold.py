@@ -9,22 +9,22 @@ import numpy as np
 from rnts.kernels import columns
 from rnts.kernels._jit import kernel
 from rnts.kernels.bitpack import get_word
-from rnts.kernels.decode import read_sparse
-from rnts.kernels.varint import unzigzag
+from rnts.kernels.sparse import read_sparse
 
 
 @kernel(
-    "int64(int64[:,::1], int64[:,::1], uint64[:,::1], int64[::1], uint64[::1], int64[::1],"
-    " uint8[::1], int64[::1])"
+    "int64(int64[:,::1], int64[::1], Tuple((int64[:,::1], uint64[:,::1], int64[:,::1])),"
+    " int64[::1], uint64[::1], int64[::1], uint8[::1], int64[::1])"
 )
-def fill_heads(keys, work, streams, control, ids, times_ns, kinds, masks):
+def fill_heads(rows, shapes, scratch, control, ids, times_ns, kinds, masks):
     """Write each record's neuron, time, kind and mask; returns how many records there are."""
+    work, streams, _ = scratch
     time = control[columns.FIRST_TIME]
     for i in range(np.uint64(control[columns.RECORDS])):
-        time += unzigzag(streams[columns.TIMES, i])
+        time += np.int64(streams[columns.TIMES, i])
         times_ns[i] = time
-        ids[i] = np.uint64(keys[columns.NEURON_LINE, np.uint64(work[columns.ROW, i])])
-        shape = keys[columns.SHAPE_LINE, np.uint64(work[columns.SHAPE, i])]
+        ids[i] = np.uint64(rows[np.uint64(work[columns.ROW, i]), columns.KEY])
+        shape = shapes[np.uint64(work[columns.SHAPE, i])]
         kinds[i] = np.uint8(shape >> columns.SHAPE_KIND_SHIFT)
         masks[i] = work[columns.MASK, i]
     return control[columns.RECORDS]

@@ -18,6 +18,7 @@ _LAST_LINES = 5
 _LIBRARIES = (
     "numba", "numpy", "lz4", "pyzmq",
     "prometheus-client", "opentelemetry-sdk", "viztracer", "faster-fifo",
+    "pcodec", "pyarrow", "msgpack", "zstandard", "opentelemetry-proto",
 )  # fmt: skip
 
 
@@ -68,6 +69,8 @@ _PEER_CALLS = (
 _REFERENCE = "prometheus_counter_ns"
 _TAILS = ("_p99", "_p999")
 
+_WIRE_PEERS = ("pcodec", "parquet_zstd", "arrow_ipc_zstd", "msgpack", "otlp_zstd")
+
 _CLOCK_ERRORS = tuple(
     f"tsc_{way}_every_{every_ms}_ms_error_ns_{rank}"
     for every_ms in (250, 1000)
@@ -97,6 +100,17 @@ BENCHMARKS = (
     _benchmark(
         "decode", "codec:decode", "frames to records; to lz4 of plain rows",
         _by_mix(("",), "rows_lz4"),
+    ),
+    _benchmark(
+        "wire", "wire:wire", "sessions of frames: bytes and time; to other formats",
+        {
+            f"{name}_bytes": "best_peer_bytes"
+            for name in (
+                "session_256", "session_10000", "session_small_frames", "keyframe",
+                "session_256_rice", "session_10000_rice", *_WIRE_PEERS,
+            )
+        },
+        *(f"{name}_bytes" for name in _WIRE_PEERS),
     ),
     _benchmark(
         "fold", "codec:fold", "records to windows; to NumPy's sums", _by_mix(("",), "bincount")

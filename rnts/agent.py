@@ -155,10 +155,13 @@ class Agent:
             with contextlib.suppress(OSError):  # programs look at the time of this file, too
                 os.utime(Path(runtime_folder(), LANE_SLOTS_NAME))
             meta = self._meta()
+        bytes_max = self._options.limits.retained_bytes_max
+        is_keyframe = self._sender.retained.wants_keyframe
         frame = self._encoder.encode(
-            slots, sequence=number, watermark_ns=self._watermark_ns, sources=table, meta=meta
-        )
-        self._sender.offer(frame, record_counts(table))
+            slots, sequence=number, watermark_ns=self._watermark_ns, sources=table, meta=meta,
+            is_keyframe=is_keyframe or self._encoder.is_group_large(bytes_max),
+        )  # fmt: skip
+        self._sender.offer(frame, record_counts(table), self._encoder.base == number)
         self._filled = 0
         self._oldest_ns = 0
         self._rhythm.on_frame(now_ns, time.time_ns())

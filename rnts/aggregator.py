@@ -5,7 +5,6 @@ when the watermarks of all agents have passed its end, or, incomplete, after a p
 """
 
 import json
-import logging
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,13 +15,13 @@ from rnts.attention import Attention
 from rnts.clock_offsets import ClockOffsets
 from rnts.commits import Commits
 from rnts.delivery import Message, Type, parse_message
-from rnts.errors import FrameError
-from rnts.frame import Frame, FrameDecoder
+from rnts.frame import Frame, FrameHeader
 from rnts.intake import Intake
 from rnts.keeper import Keeper
 from rnts.ledger_resume import State
 from rnts.links.choice import AggregatorEnd, aggregator_link
 from rnts.links.options import LinkOptions
+from rnts.opening import Opening
 from rnts.process import Stop
 from rnts.receiver import Receiver, Verdict
 from rnts.watermarks import Watermarks
@@ -33,8 +32,6 @@ _DAMAGED_TRIES = 3  # a frame that arrives damaged as often is given up
 _AGENT_GONE_NS = 60_000_000_000  # an agent that was silent for longer is forgotten
 _TIDY_NS = 10_000_000_000
 _FRESH_FRAMES_MAX = 8  # an agent with a longer backlog says when a frame was made, not sent
-
-log = logging.getLogger("rnts.aggregator")
 
 
 @dataclass
@@ -68,7 +65,7 @@ class Aggregator:
         if keeper is not None:
             keeper.begin(self.state)
         self.agents: dict[int, _Agent] = {}
-        self._decoder = FrameDecoder()
+        self._opening = Opening(self.refused)
         self.receiver = Receiver(self.started_ns)
         self._attention = Attention(time.monotonic_ns)
         times = grace_ns, self.started_ns, self.look()
@@ -130,14 +127,14 @@ class Aggregator:
             self.refused["message"] += 1
 
     def _on_hello(self, peer: Any, message: Message, payload: bytes) -> None:
-        frame, _ = self._open(payload, message)
-        if frame is None:
+        if (frame := self._opening.open(payload, message)[0]) is None:
             return
         life = (message.speaker, message.incarnation)
-        fold_from = self.positions.committed(life)
-        is_new, answer = self.receiver.on_hello(message, peer, self.look(), fold_from)
+        counted = self.positions.committed(life)
+        is_new, answer = self.receiver.on_hello(message, peer, self.look(), counted)
         if is_new:
             self.agents.setdefault(message.speaker, _Agent()).damaged = 0
+            self._opening.begin(message.speaker)
             is_known = self.intake.begin(life, message, frame, time.time_ns())
             self.watermarks.meet(*life, is_known)
             if self.positions.is_back(life, message.first):
@@ -155,9 +152,12 @@ class Aggregator:
             self._to_acknowledge.add(message.speaker)
         if verdict not in (Verdict.FOLD, Verdict.PRIME):
             return
-        life = (message.speaker, message.incarnation)
-        agent = self.agents[message.speaker]
-        frame, reason = self._open(payload, message)
+        life, agent = (message.speaker, message.incarnation), self.agents[message.speaker]
+
+        def may_wait(header: FrameHeader) -> bool:
+            return self.watermarks.may_put_off(header.watermark_ns, boundary, now_ns, steady_ns)
+
+        frame, reason = self._opening.open(payload, message, may_wait)
         if verdict is Verdict.PRIME:
             if frame is not None:
                 self.intake.fold(life, message.last, frame, now_ns)
@@ -169,7 +169,7 @@ class Aggregator:
             window = self.intake.skip(life, message.last, now_ns)
             self._send(peer, self.receiver.ask_keyframe(message))
         elif self.watermarks.put_off(message.speaker, frame, boundary, now_ns, steady_ns):
-            return
+            return self._opening.undo(message.speaker)
         else:
             window = self.intake.fold(life, message.last, frame, now_ns)
             self.watermarks.advance(message.speaker, frame.watermark_ns)
@@ -184,18 +184,6 @@ class Aggregator:
             # Not once for all that has arrived: a backlog would push windows out, half told.
             self._acknowledge()
             self._close_windows(time.time_ns())
-
-    def _open(self, payload: bytes, message: Message) -> tuple[Frame | None, str]:
-        """Decode a frame and compare it with its envelope; None, counted, and why, if not valid."""
-        try:
-            frame = self._decoder.decode(payload)
-            if (frame.agent_id, frame.incarnation) != (message.speaker, message.incarnation):
-                raise FrameError("sender", 0, payload)
-        except FrameError as error:
-            self.refused[error.reason] += 1
-            log.warning("frame refused: %s", error)
-            return None, error.reason
-        return frame, ""
 
     def _note_meta(self, agent_id: int, frame: Frame) -> None:
         if not frame.meta:
@@ -236,14 +224,14 @@ class Aggregator:
         session = self.receiver.sessions[agent_id]
         self.positions.end((agent_id, session.incarnation))
         self.receiver.forget(agent_id)
+        self._opening.forget(agent_id)
         self.watermarks.forget(agent_id)
         self.clock_offsets.forget(agent_id)
         del self.agents[agent_id]
 
     def _coverage(self) -> dict[str, int]:
         """Who was expected in the windows that close, and who was heard."""
-        heard, expected = self.watermarks.coverage(self.look())
-        return {"heard": heard, "expected": expected}
+        return dict(zip(("heard", "expected"), self.watermarks.coverage(self.look()), strict=True))
 
     def _send(self, peer: Any, message: Message | None) -> None:
         if message is not None:

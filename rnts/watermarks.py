@@ -97,11 +97,18 @@ class Watermarks:
         is_whole |= self._is_whole_before and not self._missing
         return watermark_ns, bool(present) and len(present) == expected and is_whole
 
+    def may_put_off(self, watermark_ns: int, boundary: int, now_ns: int, steady_ns: int) -> bool:
+        """Whether a frame of this watermark could have to wait, whatever is in it."""
+        if not boundary or (len(self._sessions) < 2 and not self.is_holding(steady_ns)):
+            return False
+        latest_ns = min(watermark_ns, now_ns) + self._window_ns
+        return latest_ns // self._window_ns - OPEN_WINDOWS >= boundary
+
     def put_off(
         self, agent_id: int, frame: Frame, boundary: int, now_ns: int, steady_ns: int
     ) -> bool:
         """Whether a frame has to wait; `boundary` is the number of the oldest open window."""
-        if not boundary or (len(self._sessions) < 2 and not self.is_holding(steady_ns)):
+        if not self.may_put_off(frame.watermark_ns, boundary, now_ns, steady_ns):
             return False
         times_ns = frame.records.times_ns[: frame.records.count]
         # A neuron or an agent with a clock that is ahead is no reason to wait.

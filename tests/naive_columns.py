@@ -3,21 +3,18 @@
 It shares no code with the codec; what it needs to know of fields it reads from the document.
 """
 
+import copy
 import re
 import struct
-import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import lz4.block
+from naive_parts import Reader, RefusedError, signed, unzigzag, xxh64
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "wire.md").read_text()
-WORD = 1 << 64
 FLOATS = ("f32", "f64")
-
-
-class RefusedError(Exception):
-    """A frame that the document calls wrong."""
 
 
 @dataclass
@@ -28,15 +25,18 @@ class NaiveField:
     name: str
     kind: str
     stored: str
+    is_counter: bool
     step: float | None
 
 
 def _documented_fields() -> dict[int, NaiveField]:
-    row = r"^\| (\d+) \| `(\w+)` \| (\w+) \| (\w+) \| ([\d.]*) ?\|$"
+    row = r"^\| (\d+) \| `(\w+)` \| (\w+) \| (\w+)(, counter)? \| ([\d.]*) ?\|$"
     rows = re.findall(row, DOCUMENT, re.MULTILINE)
     return {
-        int(bit): NaiveField(int(bit), name, kind, stored, float(step) if step else None)
-        for bit, name, kind, stored, step in rows
+        int(bit): NaiveField(
+            int(bit), name, kind, stored, bool(counter), float(step) if step else None
+        )
+        for bit, name, kind, stored, counter, step in rows
     }
 
 
@@ -69,99 +69,37 @@ class NaiveFrame:
     meta: bytes = b""
 
 
-class Reader:
-    """Takes bytes from the front of some."""
+@dataclass
+class NaiveSession:
+    """What a reader knows of one agent; codes and changes by (row, bit), scales by bit."""
 
-    def __init__(self, data: bytes) -> None:
-        self.data, self.at = data, 0
-
-    def take(self, size: int) -> bytes:
-        if size < 0 or self.at + size > len(self.data):
-            raise RefusedError("cut short")
-        self.at += size
-        return self.data[self.at - size : self.at]
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size), "little")
-
-    def varint(self) -> int:
-        value = 0
-        for index in range(10):
-            byte = self.number(1)
-            value |= (byte & 0x7F) << (7 * index)
-            if byte < 0x80:
-                if value >= WORD or (byte == 0 and index > 0):
-                    raise RefusedError("varint")
-                return value
-        raise RefusedError("varint")
-
-    def run(self, count: int) -> list[int]:
-        values: list[int] = []
-        while len(values) < count:
-            block = min(64, count - len(values))
-            width = self.number(1)
-            if width > 64:
-                raise RefusedError("width")
-            bits = self.number((block * width + 7) // 8)
-            values += [(bits >> (j * width)) % (1 << width) for j in range(block)]
-        return values
-
-    def sparse(self, records: int) -> list[int]:
-        count = self.varint()
-        if count > records:
-            raise RefusedError("sparse")
-        indices: list[int] = []
-        for gap in self.run(count):
-            indices.append((indices[-1] if indices else -1) + gap)
-            if gap == 0 or indices[-1] >= records:
-                raise RefusedError("sparse")
-        return indices
-
-    def end(self) -> None:
-        if self.at != len(self.data):
-            raise RefusedError("not used up")
+    base: int = 0
+    due: int = 0
+    neurons: list[int] = field(default_factory=list)
+    shapes: list[int] = field(default_factory=list)
+    codes: dict[tuple[int, int], int] = field(default_factory=dict)
+    changes: dict[tuple[int, int], int] = field(default_factory=dict)
+    scales: dict[int, float] = field(default_factory=dict)
 
 
-def signed(value: int) -> int:
-    """The int64 with these 64 bits."""
-    value %= WORD
-    return value - WORD if value >= WORD // 2 else value
-
-
-def unzigzag(value: int) -> int:
-    """0, 1, 2, 3, 4 … are 0, -1, 1, -2, 2 …"""
-    return value // 2 if value % 2 == 0 else -(value // 2) - 1
-
-
-def zigzag(value: int) -> int:
-    """0, -1, 1, -2, 2 … are 0, 1, 2, 3, 4 …"""
-    return 2 * value if value >= 0 else -2 * value - 1
-
-
-def varint(value: int) -> bytes:
-    """An unsigned integer, seven bits a byte."""
-    last = []
-    while value >= 0x80:
-        last.append(value % 0x80 + 0x80)
-        value //= 0x80
-    return bytes((*last, value))
-
-
-def pack(values: list[int]) -> bytes:
-    """A run of unsigned integers, through one large integer a block."""
-    packed = b""
-    for start in range(0, len(values), 64):
-        block = values[start : start + 64]
-        width = max(block).bit_length()
-        bits = sum(value << (j * width) for j, value in enumerate(block))
-        packed += bytes((width,)) + bits.to_bytes((len(block) * width + 7) // 8, "little")
-    return packed
-
-
-def decode(data: bytes) -> NaiveFrame:
-    """Read a frame; raises RefusedError."""
+def decode(data: bytes, session: NaiveSession | None = None) -> NaiveFrame:
+    """Read a frame, and take what it says into the session; raises RefusedError."""
     header = _header(data)
-    body = data[header["header_bytes"] :]
+    known = copy.deepcopy(session) if session is not None else NaiveSession()
+    if header["flags"] & 1:
+        known = NaiveSession(header["base"], header["sequence"])
+    is_due = known.base > 0 and (known.base, known.due) == (header["base"], header["sequence"])
+    if header["record_count"] and not is_due:
+        raise RefusedError("base")
+    frame = _body(data[header["header_bytes"] :], header, known)
+    if is_due:
+        known.due += 1
+    if session is not None:
+        session.__dict__.update(known.__dict__)
+    return frame
+
+
+def _body(body: bytes, header: dict[str, int], session: NaiveSession) -> NaiveFrame:
     if header["flags"] & 2:
         try:
             body = lz4.block.decompress(body, uncompressed_size=header["raw_bytes"])
@@ -170,8 +108,12 @@ def decode(data: bytes) -> NaiveFrame:
     if len(body) != header["raw_bytes"]:
         raise RefusedError("raw_bytes")
     frame = NaiveFrame(header)
-    sections = _parts(Reader(body), 4, known=(1, 2, 3))
-    frame.records = _records(sections.get(1, b""), header["record_count"])
+    sections = _parts(Reader(body), lambda reader: reader.number(4), known=(1, 2, 3))
+    records = sections.get(1, b"")
+    if header["record_count"]:
+        frame.records = _records(records, header["record_count"], session)
+    elif records:
+        raise RefusedError("columns without records")
     if sections.get(2):
         frame.sources = _sources(Reader(sections[2]))
     frame.meta = sections.get(3, b"")
@@ -183,19 +125,23 @@ def decode(data: bytes) -> NaiveFrame:
 def _header(data: bytes) -> dict[str, int]:
     names = re.findall(r"^\| (\d+) \| (\w+) \| ([ui]\d+) \|", DOCUMENT, re.MULTILINE)
     sizes = {name: int(kind[1:]) // 8 for _, name, kind in names}
-    if len(data) < 64 or data[:4] != b"RNTS":
+    if len(data) < 72 or data[:4] != b"RNTS":
         raise RefusedError("magic")
     header = {
         name: int.from_bytes(data[int(at) : int(at) + sizes[name]], "little", signed=kind[0] == "i")
         for at, name, kind in names
     }
-    if zlib.crc32(data[:12] + bytes(4) + data[16:]) != header["checksum"]:
+    if xxh64(data[:12] + bytes(4) + data[16:]) % (1 << 32) != header["checksum"]:
         raise RefusedError("checksum")
-    flags = header["flags"]
+    flags, base, sequence = header["flags"], header["base"], header["sequence"]
+    is_keyframe, is_beside = bool(flags & 1), base == sequence == 0
     wrong = (
-        header["version"] != 1,
-        flags & 0xFC or not flags & 1,
-        header["header_bytes"] < 64,
+        header["version"] != 2,
+        flags & 0xFC,
+        is_keyframe and (base != sequence or is_beside),
+        not is_keyframe and base >= sequence and not is_beside,
+        header["record_count"] and base == 0,
+        header["header_bytes"] < 72,
         header["header_bytes"] + header["body_bytes"] != len(data),
         len(data) > 4 << 20,
         header["raw_bytes"] > 16 << 20,
@@ -206,13 +152,15 @@ def _header(data: bytes) -> dict[str, int]:
     return header
 
 
-def _parts(reader: Reader, length_bytes: int, known: tuple[int, ...]) -> dict[int, bytes]:
+def _parts(
+    reader: Reader, length: Callable[[Reader], int], known: tuple[int, ...]
+) -> dict[int, bytes]:
     """Sections of a body, or columns of a section."""
     parts: dict[int, bytes] = {}
     seen = set()
     while reader.at < len(reader.data):
         part = reader.number(1)
-        content = reader.take(reader.number(length_bytes))
+        content = reader.take(length(reader))
         if part >= 128 or part in seen:
             raise RefusedError("part")
         seen.add(part)
@@ -233,30 +181,49 @@ def _sources(reader: Reader) -> list[list[int]]:
     return table
 
 
-def _keys(content: bytes) -> list[int]:
-    if len(content) % 8 or len(content) > 8 * 65_536:
+def _keys(content: bytes, count: int, known: list[int]) -> None:
+    if len(content) % 8 or len(content) > 8 * count or len(known) + len(content) // 8 > 1 << 20:
         raise RefusedError("keys")
-    return [key for (key,) in struct.iter_unpack("<Q", content)]
+    known += [key for (key,) in struct.iter_unpack("<Q", content)]
 
 
-def _records(content: bytes, count: int) -> list[NaiveRecord]:
-    columns = _parts(Reader(content), 3, known=tuple(range(38)))
-    neurons, shapes = _keys(columns.get(32, b"")), _keys(columns.get(33, b""))
-    for shape in shapes:
+def _grids(content: bytes) -> dict[int, float]:
+    if len(content) % 17:
+        raise RefusedError("grids")
+    scales: dict[int, float] = {}
+    for bit, scale, error in struct.iter_unpack("<Bdd", content):
+        is_float = bit not in FIELDS or FIELDS[bit].stored in FLOATS
+        if bit > 31 or bit in scales or not is_float:
+            raise RefusedError("grid")
+        if not (2.0**-64 <= scale <= 2.0**64 and 0 <= error < float("inf")):
+            raise RefusedError("grid")
+        scales[bit] = scale
+    return scales
+
+
+def _records(content: bytes, count: int, session: NaiveSession) -> list[NaiveRecord]:
+    columns = _parts(Reader(content), Reader.varint, known=tuple(range(39)))
+    if not session.neurons:
+        session.scales = _grids(columns.get(38, b""))
+    elif columns.get(38):
+        raise RefusedError("grids")
+    _keys(columns.get(32, b""), count, session.neurons)
+    _keys(columns.get(33, b""), count, session.shapes)
+    for shape in session.shapes:
         kind, mask = divmod(shape, 1 << 32)
         if kind not in KINDS or mask & sum(1 << bit for bit in FIELDS) & ~MAY_HAVE[kind]:
             raise RefusedError("shape")
+    times = _times(columns.get(36, b""), count)
     rows = _whole_run(columns.get(34, b""), count)
     shape_rows = _whole_run(columns.get(35, b""), count)
-    if any(row >= len(neurons) for row in rows) or any(row >= len(shapes) for row in shape_rows):
+    if max(rows) >= len(session.neurons) or max(shape_rows) >= len(session.shapes):
         raise RefusedError("index")
-    times = _times(columns.get(36, b""), count)
     records = []
     for row, shape_row, time in zip(rows, shape_rows, times, strict=True):
-        kind, mask = divmod(shapes[shape_row], 1 << 32)
-        records.append(NaiveRecord(neurons[row], time, kind, mask & MAY_HAVE[kind]))
+        kind, mask = divmod(session.shapes[shape_row], 1 << 32)
+        records.append(NaiveRecord(session.neurons[row], time, kind, mask & MAY_HAVE[kind]))
     for bit in FIELDS:
-        _values(columns.get(bit, b""), FIELDS[bit], records, rows)
+        _values(columns.get(bit, b""), FIELDS[bit], records, rows, session)
     _texts(columns.get(37, b""), records)
     return records
 
@@ -270,43 +237,55 @@ def _whole_run(content: bytes, count: int) -> list[int]:
 
 def _times(content: bytes, count: int) -> list[int]:
     reader = Reader(content)
-    time = reader.number(8) if count else 0
+    time = reader.number(8)
     times = []
-    for change in reader.run(count):
-        time += unzigzag(change)
+    for change in reader.changes(count)[0]:
+        time += change
         times.append(signed(time))
     reader.end()
     return times
 
 
-def _values(content: bytes, about: NaiveField, records: list[NaiveRecord], rows: list[int]) -> None:
+def _values(
+    content: bytes,
+    about: NaiveField,
+    records: list[NaiveRecord],
+    rows: list[int],
+    session: NaiveSession,
+) -> None:
     having = [i for i, record in enumerate(records) if record.mask >> about.bit & 1]
-    firsts, seen = [], set()
-    for i in having:
+    firsts, seen = [], {row for row, bit in session.codes if bit == about.bit}
+    for i in having if about.bit < 16 else ():
         if rows[i] not in seen:
             firsts.append(i)
             seen.add(rows[i])
     others = [i for i in having if i not in set(firsts)]
     reader = Reader(content)
-    changes = dict(zip(firsts, reader.run(len(firsts)), strict=True))
-    changes |= dict(zip(others, reader.run(len(others)), strict=True))
-    last: dict[int, int] = {}
+    changes = dict(zip(firsts, reader.changes(len(firsts))[0], strict=True))
+    listed, are_second = reader.changes(len(others), about.is_counter)
+    changes |= dict(zip(others, listed, strict=True))
     for i in having:
-        code = signed(last.get(rows[i], 0) + unzigzag(changes[i]))
-        last[rows[i]] = code
-        records[i].values[about.name] = _meaning(code, about)
-    if about.step and having:
-        exceptions = reader.sparse(len(records))
-        for i in exceptions:
+        key, change = (rows[i], about.bit), changes[i]
+        if about.bit >= 16:
+            records[i].values[about.name] = _meaning(signed(change), about, None)
+            continue
+        if key in session.codes and about.is_counter:
+            change = signed(change + (session.changes[key] if are_second else 0))
+        session.changes[key] = change if key in session.codes else 0
+        session.codes[key] = signed(session.codes.get(key, 0) + change)
+        value = _meaning(session.codes[key], about, session.scales.get(about.bit))
+        records[i].values[about.name] = value
+    if about.bit in session.scales and having:
+        for i in reader.sparse(len(records)):
             if i not in having:
                 raise RefusedError("exception")
             records[i].values[about.name] = struct.unpack("<d", reader.take(8))[0]
     reader.end()
 
 
-def _meaning(code: int, about: NaiveField) -> int | float:
-    if about.step:
-        return float(code) / round(1 / about.step)
+def _meaning(code: int, about: NaiveField, scale: float | None) -> int | float:
+    if scale is not None:
+        return float(code) / scale
     bits = int(about.stored[1:])
     raw = (code % (1 << bits)).to_bytes(bits // 8, "little")
     if about.stored in FLOATS:

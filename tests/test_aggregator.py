@@ -116,7 +116,7 @@ class Peer:
     ) -> bytes:
         """Any frame."""
         return self.encoder.encode(
-            to_slots(records), sequence=0, watermark_ns=watermark_ns, sources=rows, meta=meta
+            to_slots(records), sequence=1, watermark_ns=watermark_ns, sources=rows, meta=meta
         )
 
     def close(self) -> None:

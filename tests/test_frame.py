@@ -4,7 +4,6 @@ import random
 import re
 import runpy
 import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 import wire_tools as tools
 from hypothesis import given
 from hypothesis import strategies as st
-from naive_columns import NaiveRecord
+from naive_columns import NaiveRecord, NaiveSession
 from wire_tools import NO_SOURCES, START_NS, sample
 
 from rnts.accounting import SOURCE_COLUMNS
@@ -25,11 +24,12 @@ from rnts.frame import (
     META_BYTES_MAX,
     SLOTS_PER_FRAME_MAX,
     SOURCES_PER_FRAME_MAX,
+    DecoderSession,
     FrameDecoder,
     FrameEncoder,
     frame_header,
 )
-from rnts.frame_header import KEYFRAME, LZ4, FrameHeader, seal
+from rnts.frame_header import HEADER_BYTES, KEYFRAME, LZ4, FrameHeader, seal
 from rnts.model import FIELD, FIELDS, KIND_MASK, Kind
 
 ROOT = Path(__file__).parent.parent
@@ -38,16 +38,17 @@ FRAME = tools.encode(tools.random_records(1, 20))
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
 
-def documented_bytes() -> bytes:
-    """The worked example of the document."""
-    block = naive.DOCUMENT.split("## A frame, byte by byte")[1].split("```")[1]
-    return bytes.fromhex("".join(line.partition("|")[0] for line in block.splitlines()))
+def documented_bytes() -> list[bytes]:
+    """The worked examples of the document."""
+    blocks = naive.DOCUMENT.split("## Two frames, byte by byte")[1].split("```")[1::2]
+    lines = [[line.partition("|")[0] for line in block.splitlines()] for block in blocks]
+    return [bytes.fromhex("".join(block)) for block in lines]
 
 
 def with_body(body: bytes, records: int = 0, flags: int = KEYFRAME, raw: int = -1) -> bytes:
     """A frame around any body."""
     raw = len(body) if raw < 0 else raw
-    return seal(FrameHeader(1, flags, 64, 7, 1, 3, START_NS, records, raw, len(body)), body)
+    return seal(FrameHeader(2, flags, 72, 7, 1, 3, 3, START_NS, records, raw, len(body)), body)
 
 
 def section(kind: int, content: bytes) -> bytes:
@@ -63,37 +64,49 @@ def refusal(data: bytes) -> str:
     return caught.value.reason
 
 
-def test_documented_frame_is_what_the_encoder_makes() -> None:
-    """The example of the document holds the bytes and the meaning that it says."""
-    records = [
-        sample(42, START_NS, activation_count=1_000, cpu_usage_percent=42.3),
-        sample(42, START_NS + 250, activation_count=1_003, cpu_usage_percent=float("nan")),
-        NaiveRecord(7, START_NS + 300, int(Kind.EVENT), 1 << 16, {"event_type": 1}, b"\x04done"),
+def test_documented_frames_are_what_the_encoder_makes() -> None:
+    """The examples of the document hold the bytes and the meaning that it says."""
+    batches = [
+        [
+            sample(42, START_NS, activation_count=1_000, cpu_usage_percent=42.3),
+            sample(42, START_NS + 250, activation_count=1_003, cpu_usage_percent=float("nan")),
+            NaiveRecord(7, START_NS + 300, int(Kind.EVENT), 1 << 16, {"event_type": 1}, b"\4done"),
+        ],
+        [
+            sample(42, START_NS + 2_000, activation_count=1_006, cpu_usage_percent=42.4),
+            sample(9, START_NS + 3_000, activation_count=4_096),
+        ],
     ]
-    golden = documented_bytes()
+    encoder, session, naive_session = FrameEncoder(7, 1, "none"), DecoderSession(), NaiveSession()
+    for number, (records, golden) in enumerate(zip(batches, documented_bytes(), strict=True), 3):
+        meta, watermark_ns = (b"{}", b"")[number - 3], START_NS + (1_000, 4_000)[number - 3]
 
-    made = FrameEncoder(7, 1, "none").encode(
-        tools.to_slots(records),
-        sequence=3,
-        watermark_ns=START_NS + 1_000,
-        sources=NO_SOURCES,
-        meta=b"{}",
-    )
+        made = encoder.encode(
+            tools.to_slots(records),
+            sequence=number,
+            watermark_ns=watermark_ns,
+            sources=NO_SOURCES,
+            meta=meta,
+            is_keyframe=number == 3,
+        )
 
-    assert made == golden
-    opened = DECODER.decode(golden)
-    assert tools.without_nan(tools.from_records(opened.records)) == tools.without_nan(records)
-    assert opened.records.strings(2) == ["done"]
-    assert (opened.agent_id, opened.incarnation, opened.sequence) == (7, 1, 3)
-    assert (opened.watermark_ns, opened.meta) == (START_NS + 1_000, b"{}")
-    assert tools.naive_outcome(golden) == tools.describe(opened)
+        assert made == golden
+        opened = DECODER.decode(golden, None, session)
+        received = tools.without_nan(tools.from_records(opened.records))
+        assert received == tools.without_nan(records)
+        assert (opened.agent_id, opened.incarnation, opened.sequence) == (7, 1, number)
+        assert (opened.watermark_ns, opened.meta) == (watermark_ns, meta)
+        assert tools.naive_outcome(golden, naive_session) == tools.describe(opened)
 
 
 def test_document_names_the_fields_sources_and_reasons_that_there_are() -> None:
     """The tables of the document are those of the model, the accounting and the code."""
-    documented = [(f.bit, f.name, f.kind, f.stored, f.step) for f in naive.FIELDS.values()]
+    documented = [
+        (f.bit, f.name, f.kind, f.stored, f.is_counter, f.step) for f in naive.FIELDS.values()
+    ]
     modelled = [
-        (f.bit, f.name, f.kind.name.lower(), f.storage.name.lower(), f.step) for f in FIELDS
+        (f.bit, f.name, f.kind.name.lower(), f.storage.name.lower(), f.role == "counter", f.step)
+        for f in FIELDS
     ]
     listed = naive.DOCUMENT.split("which are, in this order:")[1].split("A section")[0]
     refused = naive.DOCUMENT.split("## What is refused")[1]
@@ -115,7 +128,7 @@ def test_heartbeat_is_small_and_has_nothing_but_its_watermark() -> None:
 
     opened = DECODER.decode(frame)
 
-    assert len(frame) == 64
+    assert len(frame) == HEADER_BYTES == 72
     assert (opened.agent_id, opened.sequence, opened.watermark_ns) == (2**64 - 1, 2**64 - 1, -1)
     assert (opened.records.count, len(opened.sources), opened.meta) == (0, 0, b"")
 
@@ -124,8 +137,9 @@ def test_header_is_read_without_the_body() -> None:
     """A receiver learns whose frame it is before it pays for decoding, and passes that on."""
     header = frame_header(memoryview(FRAME))
 
-    assert (header.version, header.agent_id, header.incarnation, header.sequence) == (1, 7, 1, 3)
-    assert (header.record_count, header.body_bytes) == (20, len(FRAME) - 64)
+    assert (header.version, header.agent_id, header.incarnation, header.sequence) == (2, 7, 1, 3)
+    assert (header.base, header.is_keyframe) == (3, True)
+    assert (header.record_count, header.body_bytes) == (20, len(FRAME) - 72)
     by_header = tools.describe(DECODER.decode(memoryview(FRAME), header))
     assert by_header == tools.describe(DECODER.decode(FRAME))
 
@@ -156,7 +170,7 @@ def test_lz4_is_used_only_where_it_pays() -> None:
     for records, flags in ((alike, KEYFRAME | LZ4), (mixed, KEYFRAME)):
         plain, frame = tools.encode(records, "none"), tools.encode(records, "lz4")
         assert frame_header(frame).flags == flags
-        assert len(frame) <= (0.97 if flags & LZ4 else 1) * len(plain)
+        assert len(frame) <= (0.9 if flags & LZ4 else 1) * len(plain)
         assert tools.from_records(DECODER.decode(frame).records) == records
         assert tools.naive_outcome(frame) == tools.naive_outcome(plain)
 
@@ -169,7 +183,7 @@ def test_truncation_at_every_byte_is_refused() -> None:
 
 def test_body_cut_at_every_byte_is_refused() -> None:
     """With lengths and checksum made right, a body cut anywhere is still no frame."""
-    for size in range(64, len(FRAME)):
+    for size in range(72, len(FRAME)):
         assert refusal(tools.reseal(FRAME[:size]))
 
 
@@ -189,37 +203,41 @@ def test_every_single_bit_is_covered_by_the_checksum() -> None:
     ("at", "wrong", "reason"),
     [
         (0, b"rnts", "magic"),
-        (4, b"\x02\0", "version"),
+        (4, b"\x01\0", "version"),
+        (4, b"\x03\0", "version"),
         (4, b"\0\0", "version"),
         (6, b"\x05\0", "flags"),
         (6, b"\x81\0", "flags"),
-        (6, b"\0\0", "flags"),
+        (6, b"\0\0", "base"),
+        (40, struct.pack("<Q", 2), "base"),
+        (40, struct.pack("<Q", 4), "base"),
+        (40, bytes(8), "base"),
+        (32, bytes(16), "base"),
         (6, b"\x03\0", "lz4"),
-        (8, b"\x3f\0", "length"),
+        (8, b"\x47\0", "length"),
         (8, b"\0\0", "length"),
         (8, b"\xff\xff", "length"),
         (12, b"\0\0\0\0", "checksum"),
-        (48, struct.pack("<I", 65_537), "count"),
-        (48, struct.pack("<I", 21), "run"),
-        (52, struct.pack("<I", 16 << 20), "length"),
-        (56, struct.pack("<I", 2**32 - 1), "length"),
+        (56, struct.pack("<I", 65_537), "count"),
+        (56, struct.pack("<I", 21), "run"),
+        (56, bytes(4), "section"),
+        (60, struct.pack("<I", 16 << 20), "length"),
+        (64, struct.pack("<I", 2**32 - 1), "length"),
     ],
 )
 def test_wrong_headers_are_refused_by_name(at: int, wrong: bytes, reason: str) -> None:
     """Each field of the header is checked, whether or not the checksum is right."""
     data = bytearray(FRAME)
     data[at : at + len(wrong)] = wrong
-    if reason != "checksum":
-        data[12:16] = bytes(4)
-        data[12:16] = struct.pack("<I", zlib.crc32(data))
+    damaged = bytes(data) if reason == "checksum" else tools.with_checksum(data)
 
-    assert refusal(bytes(data)) == reason
+    assert refusal(damaged) == reason
 
 
 def test_errors_say_where_and_show_the_bytes() -> None:
     """Who reads the error sees the reason, the offset and what stands there."""
-    with pytest.raises(FrameError, match=r"magic at byte 0 of 64: … 00 00 00 00 ") as caught:
-        frame_header(bytes(64))
+    with pytest.raises(FrameError, match=r"magic at byte 0 of 72: … 00 00 00 00 ") as caught:
+        frame_header(bytes(72))
     assert caught.value.offset == 0
     with pytest.raises(FrameError, match=r"section at byte 5 of 9: … 63 00 00 00 00 80 00 ff ff …"):
         DECODER.decode(with_body(section(99, b"") + b"\x80\0\xff\xff"))
@@ -227,15 +245,13 @@ def test_errors_say_where_and_show_the_bytes() -> None:
 
 def test_later_flags_sections_and_headers_are_ignored() -> None:
     """What a later writer adds and does not call critical is skipped."""
-    header = frame_header(FRAME)._replace(flags=KEYFRAME | 0x8000, header_bytes=70)
-    body = section(90, b"later") + FRAME[64:] + section(127, b"")
+    header = frame_header(FRAME)._replace(flags=KEYFRAME | 0x8000, header_bytes=78)
+    body = section(90, b"later") + FRAME[72:] + section(127, b"")
     longer = header._replace(body_bytes=len(body) + 6, raw_bytes=len(body) + 6)
     with_longer_header = bytearray(seal(longer, b"sixty!" + body))
-    with_longer_header[52:60] = struct.pack("<II", len(body), len(body))
-    with_longer_header[12:16] = bytes(4)
-    with_longer_header[12:16] = struct.pack("<I", zlib.crc32(with_longer_header))
+    with_longer_header[60:68] = struct.pack("<II", len(body), len(body))
 
-    opened = DECODER.decode(bytes(with_longer_header))
+    opened = DECODER.decode(tools.with_checksum(with_longer_header))
 
     assert tools.from_records(opened.records) == tools.from_records(DECODER.decode(FRAME).records)
     assert opened.flags & 0x8000
@@ -249,7 +265,7 @@ def test_later_flags_sections_and_headers_are_ignored() -> None:
         (b"\x01\xff\xff\xff\xff", "section"),
         (section(128, b""), "section"),
         (section(3, b"a") + section(3, b"b"), "section"),
-        (section(1, b"abc"), "column"),
+        (section(1, b"abc"), "section"),
         (section(2, b"abc"), "sources"),
         (section(2, struct.pack("<HH", 1, 12) + bytes(12)), "sources"),
         (section(2, struct.pack("<HH", 1, 13) + bytes(12)), "sources"),
@@ -269,7 +285,7 @@ def test_lz4_that_lies_is_refused() -> None:
     """Rubbish, and blocks of another size than the header says, are refused before they cost."""
     packed = tools.encode([sample(i, START_NS, memory_bytes=5) for i in range(500)], "lz4")
     header = frame_header(packed)
-    body = packed[64:]
+    body = packed[72:]
 
     assert header.flags & LZ4
     for raw in (0, 1, header.raw_bytes - 1, header.raw_bytes + 1, len(body) * 255):
@@ -282,7 +298,7 @@ def test_lz4_that_lies_is_refused() -> None:
 def test_garbage_is_refused() -> None:
     """Bytes from anywhere are no frame, nor are they behind a good header."""
     noise = random.Random(7)
-    for size in (0, 1, 63, 64, 65, 500):
+    for size in (0, 1, 71, 72, 73, 500):
         data = noise.randbytes(size)
         assert refusal(data) in ("length", "magic")
         if size:
@@ -307,7 +323,7 @@ def test_the_worst_that_an_encoder_may_be_given_fits() -> None:
     frame = encoder.encode(slots, sequence=1, watermark_ns=0, sources=sources, meta=meta)
     opened = DECODER.decode(frame)
 
-    assert SLOTS_PER_FRAME_MAX * 160 < len(frame) <= FRAME_BYTES_MAX
+    assert SLOTS_PER_FRAME_MAX * 150 < len(frame) <= FRAME_BYTES_MAX
     assert len(frame) - len(meta) < SLOTS_PER_FRAME_MAX * SLOT_BYTES_MAX + sources.size * 10
     assert opened.records.count == SLOTS_PER_FRAME_MAX
     assert (opened.sources == sources).all()
@@ -329,6 +345,8 @@ def test_misuse_states_the_rule() -> None:
         encoder.encode(none, sources=np.zeros((2, 3), np.int64), **times)
     with pytest.raises(ValueError, match="at most 65536 bytes"):
         encoder.encode(none, sources=NO_SOURCES, meta=bytes(META_BYTES_MAX + 1), **times)
+    with pytest.raises(ValueError, match="numbered from 1"):
+        encoder.encode(np.zeros((1, 16), np.int64), sequence=0, watermark_ns=0, sources=NO_SOURCES)
     with pytest.raises(ValueError, match="not 'zstd'"):
         FrameEncoder(1, 1, "zstd")
 

@@ -1,6 +1,6 @@
 """Varints: golden bytes, round trips by shape, truncation at every byte, what is refused."""
 
-import naive_columns as naive
+import naive_parts as naive
 import numpy as np
 import pytest
 from hypothesis import given

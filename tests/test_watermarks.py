@@ -81,7 +81,7 @@ class Agent:
             row[0, COLUMN["in_frame"]] = len(records)
             row[0, COLUMN["attempts"]] = row[0, COLUMN["delivered"]] = self.taken
         slots = to_slots(records)
-        return self.encoder.encode(slots, sequence=0, watermark_ns=watermark_ns, sources=row)
+        return self.encoder.encode(slots, sequence=1, watermark_ns=watermark_ns, sources=row)
 
     def offer(self, time_ns: int) -> None:
         """Records of one moment, and the watermark at its end."""

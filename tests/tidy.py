@@ -33,7 +33,7 @@ OWNERS = {
     "numpy": ("kernels/*", "rnts/*"),
     "numba": ("kernels/_jit.py", "kernels/_export.py", *INTRINSICS, "rnts/jit.py"),
     "llvmlite": ("kernels/_objects.py", *INTRINSICS, "rnts/bus_guard.py"),
-    "lz4": ("rnts/frame.py",),
+    "lz4": ("rnts/frame_body.py",),
     "zmq": ("rnts/links/zmq*.py",),
     "grpc": ("rnts/links/grpc*.py",),
     "psutil": ("rnts/host*.py",),

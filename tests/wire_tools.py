@@ -4,18 +4,19 @@ import hashlib
 import math
 import random
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 
 import naive_columns
 import numpy as np
-from naive_columns import NaiveRecord
+from naive_columns import NaiveRecord, NaiveSession
+from naive_parts import Reader, RefusedError, varint
 from numpy.typing import NDArray
 
 from rnts.accounting import SOURCE_COLUMNS
 from rnts.errors import FrameError
-from rnts.frame import Frame, FrameDecoder, FrameEncoder
+from rnts.frame import DecoderSession, Frame, FrameDecoder, FrameEncoder
+from rnts.frame_header import HEADER_BYTES, frame_checksum
 from rnts.model import FIELD, FIELDS, KIND_MASK, SLOT_BYTES, SLOT_WORDS, Kind, Storage
 from rnts.records import Records
 
@@ -92,6 +93,21 @@ def encode(records: list[NaiveRecord], compression: str = "none") -> bytes:
     return encoder.encode(to_slots(records), sequence=3, watermark_ns=START_NS, sources=NO_SOURCES)
 
 
+def encode_group(batches: list[list[NaiveRecord]], compression: str = "none") -> list[bytes]:
+    """A keyframe of the first records, and frames of the others that go on from it."""
+    encoder = FrameEncoder(7, 1, compression)
+    return [
+        encoder.encode(
+            to_slots(records),
+            sequence=number,
+            watermark_ns=START_NS,
+            sources=NO_SOURCES,
+            is_keyframe=number == 1,
+        )
+        for number, records in enumerate(batches, 1)
+    ]
+
+
 def assert_agree(sent: list[NaiveRecord], received: list[NaiveRecord]) -> None:
     """Equal, but for floats: those lie within half a step, and the rounding of float64."""
     assert len(sent) == len(received)
@@ -141,29 +157,31 @@ def _random_value(chance: random.Random, storage: Storage) -> int | float:
 def reseal(frame: bytes) -> bytes:
     """The same bytes with the length and the checksum that belong to them."""
     data = bytearray(frame)
-    data[56:60] = struct.pack("<I", len(data) - 64)
+    data[64:68] = struct.pack("<I", len(data) - HEADER_BYTES)
     if not data[6] & 2:
-        data[52:56] = data[56:60]
-    data[12:16] = bytes(4)
-    data[12:16] = struct.pack("<I", zlib.crc32(data))
-    return bytes(data)
+        data[60:64] = data[64:68]
+    return with_checksum(data)
+
+
+def with_checksum(frame: bytes | bytearray) -> bytes:
+    """The same bytes with the checksum that belongs to them."""
+    checksum = struct.pack("<I", frame_checksum(bytes(frame)))
+    return bytes(frame[:12]) + checksum + bytes(frame[16:])
 
 
 def split_columns(frame: bytes) -> list[tuple[int, bytes]]:
     """The columns of an uncompressed frame that has nothing but records."""
-    columns, at = [], 69
-    while at < len(frame):
-        size = int.from_bytes(frame[at + 1 : at + 4], "little")
-        columns.append((frame[at], frame[at + 4 : at + 4 + size]))
-        at += 4 + size
+    columns, reader = [], Reader(frame[HEADER_BYTES + 5 :])
+    while reader.at < len(reader.data):
+        columns.append((reader.number(1), reader.take(reader.varint())))
     return columns
 
 
 def join_columns(header: bytes, columns: list[tuple[int, bytes]]) -> bytes:
     """A frame of a header and columns, with all lengths and the checksum right."""
-    parts = [bytes((c,)) + len(data).to_bytes(3, "little") + data for c, data in columns]
+    parts = [bytes((c,)) + varint(len(data)) + data for c, data in columns]
     content = b"".join(parts)
-    return reseal(header[:64] + struct.pack("<BI", 1, len(content)) + content)
+    return reseal(header[:HEADER_BYTES] + struct.pack("<BI", 1, len(content)) + content)
 
 
 def damage(data: bytes, chance: random.Random) -> bytes:
@@ -184,16 +202,16 @@ def mutants(frame: bytes, count: int, seed: int) -> Iterator[bytes]:
     chance = random.Random(seed)
     columns = split_columns(frame)
     for _ in range(count):
-        kind, changed, header = chance.randrange(8), list(columns), bytearray(frame[:64])
+        kind, changed, header = chance.randrange(8), list(columns), bytearray(frame[:72])
         index = chance.randrange(len(changed))
         column, data = changed[index]
         if kind == 0:
-            yield reseal(frame[:64] + damage(frame[64:], chance))
+            yield reseal(frame[:72] + damage(frame[72:], chance))
             continue
         if kind == 1:
-            (records,) = struct.unpack_from("<I", header, 48)
+            (records,) = struct.unpack_from("<I", header, 56)
             wrong = chance.choice((0, records + 1, records - 1, 64, 65_536, 2**32 - 1))
-            struct.pack_into("<I", header, 48, wrong % 2**32)
+            struct.pack_into("<I", header, 56, wrong % 2**32)
         elif kind == 2:
             changed[index] = (chance.choice((column ^ 1, 30, 34, 60, 127, 128)), data)
         elif kind == 3:
@@ -207,10 +225,10 @@ def mutants(frame: bytes, count: int, seed: int) -> Iterator[bytes]:
         yield join_columns(bytes(header), changed)
 
 
-def outcome(decoder: FrameDecoder, frame: bytes) -> str:
+def outcome(decoder: FrameDecoder, frame: bytes, session: DecoderSession | None = None) -> str:
     """What a decoder of ours makes of some bytes, as text that can be compared."""
     try:
-        opened = decoder.decode(frame)
+        opened = decoder.decode(frame, None, session)
     except FrameError as error:
         return error.reason
     return describe(opened)
@@ -222,11 +240,11 @@ def describe(frame: Frame) -> str:
     return repr((frame.sequence, records, frame.sources.tolist(), frame.meta))
 
 
-def naive_outcome(frame: bytes) -> str | None:
+def naive_outcome(frame: bytes, session: NaiveSession | None = None) -> str | None:
     """What the naive decoder makes of some bytes; None where it refuses them."""
     try:
-        opened = naive_columns.decode(frame)
-    except naive_columns.RefusedError:
+        opened = naive_columns.decode(frame, session)
+    except RefusedError:
         return None
     return repr(
         (opened.header["sequence"], without_nan(opened.records), opened.sources, opened.meta)
@@ -240,10 +258,10 @@ def digest_of_everything() -> str:
     with np.errstate(over="ignore"):  # without a compiler, NumPy warns where integers wrap
         for seed in range(6):
             records = random_records(seed, 40)
-            frame = encode(records, "lz4" if seed % 2 else "none")
-            digest.update(frame)
-            for damaged in (frame, *mutants(encode(records[:9]), 40, seed)):
-                digest.update(outcome(decoder, damaged).encode())
+            frames = encode_group([records[:20], records[20:]], ("none", "lz4", "rice")[seed % 3])
+            session = DecoderSession()
+            for frame in (*frames, *mutants(encode(records[:9]), 40, seed)):
+                digest.update(frame + outcome(decoder, frame, session).encode())
     return digest.hexdigest()
 
 
