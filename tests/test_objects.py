@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 # Tests of kernels that hold for both ways to run them; quick ones for every day.
-QUICK = ("test_bitpack.py", "test_neurons.py", "test_varint.py")
+QUICK = ("test_neurons.py", "test_runs.py", "test_varint.py")
 ALL = (
     *QUICK, "test_aggregator.py", "test_columns.py", "test_durations.py", "test_fold.py",
     "test_frame.py", "test_histogram.py", "test_windows.py",
