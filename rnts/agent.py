@@ -96,8 +96,8 @@ class Agent:
 
     def run(self, stop: Stop, before_end: Callable[[], None]) -> None:
         """Work until `stop` is set, call `before_end`, then deliver what is there: 2 s at most."""
-        self._connect(0)
         try:
+            self._connect(0)
             while not stop.is_set():
                 self._pass(time.monotonic_ns())
             before_end()

@@ -11,7 +11,8 @@ import pytest
 from process_tools import until
 
 from rnts.keys import Allowed, KeyFolder
-from rnts.links.choice import AggregatorEnd
+from rnts.links.choice import AgentEnd, AggregatorEnd, agent_link
+from rnts.links.options import LinkOptions
 from rnts.links.zmq_curve import make_secret, public_key
 
 
@@ -26,6 +27,24 @@ def needs_grpc() -> None:
     """Skip where the extra rnts[grpc] is not installed."""
     if find_spec("grpc") is None:
         pytest.skip("grpcio is not installed; pip install 'rnts[grpc]'")
+
+
+_OPENED: list[AgentEnd] = []
+
+
+def open_agent(options: LinkOptions) -> AgentEnd:
+    """An agent's end that `close_agents` closes, however its test ends.
+
+    ZeroMQ's context waits for ever where sockets of it are left to the search for garbage.
+    """
+    _OPENED.append(agent_link(options))
+    return _OPENED[-1]
+
+
+def close_agents() -> None:
+    """Close what was opened; once more harms nothing."""
+    while _OPENED:
+        _OPENED.pop().close()
 
 
 def until_received(aggregator: AggregatorEnd, count: int) -> list[tuple[Any, list[bytes]]]:

@@ -10,17 +10,24 @@ from typing import Any
 
 import pytest
 import zmq
-from link_tools import free_address, needs_grpc, until_received
+from link_tools import close_agents, free_address, needs_grpc, open_agent, until_received
 from process_tools import until
 
 from rnts.errors import ConnectError
 from rnts.links import zmq as driver
 from rnts.links import zmq_options
-from rnts.links.choice import AgentEnd, AggregatorEnd, agent_link, aggregator_link, query_link
+from rnts.links.choice import AgentEnd, AggregatorEnd, aggregator_link, query_link
 from rnts.links.limits import HIGH_WATER, MESSAGE_BYTES_MAX
 from rnts.links.options import LinkOptions
 
 PATIENCE_MS = 10_000
+
+
+@pytest.fixture(autouse=True)
+def no_end_stays_open() -> Iterator[None]:
+    """Whatever happens, agents' ends are closed after each test."""
+    yield
+    close_agents()
 
 
 @dataclass
@@ -46,7 +53,7 @@ def ends(request: pytest.FixtureRequest, runtime_folder: Path) -> Iterator[Ends]
     options = LinkOptions(protocol)
     endpoint = f"ipc://{runtime_folder}/link.sock" if transport == "ipc" else free_address()
     aggregator = aggregator_link(endpoint, options)
-    agent = agent_link(options)
+    agent = open_agent(options)
     agent.connect(endpoint)
     until(lambda: agent.send([b"first"]))
     both = Ends(endpoint, options, agent, aggregator)
@@ -138,7 +145,7 @@ def test_an_address_has_one_aggregator(ends: Ends) -> None:
 
 def test_a_giant_ends_its_own_connection_only(ends: Ends) -> None:
     """A message beyond the limit is not taken in; its sender is cut off, others go on."""
-    giant = agent_link(ends.options)
+    giant = open_agent(ends.options)
     giant.connect(ends.endpoint)
     until(lambda: giant.send([bytes(MESSAGE_BYTES_MAX + 1)]))
     until(lambda: giant.receive() or giant.counters().get("disconnected"))

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 import pytest
 import zmq
 from link_tools import (
+    close_agents,
     free_address,
     introduce,
     make_certificates,
     make_keys,
     needs_grpc,
+    open_agent,
     until_received,
 )
 from process_tools import until
@@ -26,6 +28,13 @@ from rnts.links.zmq import Peer
 from rnts.links.zmq_curve import public_key
 from rnts.perf.link_throughput import link_throughput
 from rnts.windows import Windows
+
+
+@pytest.fixture(autouse=True)
+def no_end_stays_open() -> Iterator[None]:
+    """Whatever happens, agents' ends are closed after each test."""
+    yield
+    close_agents()
 
 
 @pytest.fixture
@@ -63,7 +72,7 @@ def curve(folders: Callable[[str], LinkOptions], runtime_folder: Path) -> Iterat
 
 def speak(options: LinkOptions, aggregator: AggregatorEnd, words: bytes) -> AgentEnd:
     """An agent that is connected and has said something, which waits to be taken in."""
-    agent = agent_link(options)
+    agent = open_agent(options)
     agent.connect(aggregator.endpoint)
     door = getattr(aggregator, "_door", None)  # answered by receive() otherwise
     until(lambda: (door and door.answer()) or agent.send([words]))
@@ -118,7 +127,7 @@ def test_an_unknown_key_stays_outside(curve: Curve) -> None:
     stranger = folders("mallory")
     server = public_key(KeyFolder(folders("aggregator").keys).secret())
     KeyFolder(stranger.keys).trust(endpoint, server)
-    agent = agent_link(stranger)
+    agent = open_agent(stranger)
     agent.connect(endpoint)
     until(lambda: aggregator.receive(1) or aggregator.counters().get("keys_refused"))
     until(lambda: agent.receive() or agent.counters().get("handshake_refused"))
@@ -135,7 +144,7 @@ def test_an_aggregator_with_another_key_is_not_believed(curve: Curve) -> None:
     endpoint, aggregator, folders, _ = curve
     deceived = folders("alice")
     KeyFolder(deceived.keys).trust(endpoint, public_key(b"\7" * 32))
-    agent = agent_link(deceived)
+    agent = open_agent(deceived)
     agent.connect(endpoint)
     until(lambda: aggregator.receive(1) or "handshake_foreign" in aggregator.counters())
     until(lambda: agent.receive() or agent.counters().get("disconnected", 0) > 0)
@@ -146,15 +155,15 @@ def test_an_aggregator_with_another_key_is_not_believed(curve: Curve) -> None:
 def test_plaintext_does_not_come_in(curve: Curve) -> None:
     """A client without keys at the encrypted address is cut off; at the local one it needs none."""
     endpoint, aggregator, _, local = curve
-    plain = agent_link(LinkOptions(encryption="off"))
+    plain = open_agent(LinkOptions(encryption="off"))
     plain.connect(endpoint)
     until(lambda: aggregator.receive(1) or "handshake_foreign" in aggregator.counters())
     assert not plain.send([b"plain"])
+    before = aggregator.counters()["handshake_foreign"]
     with zmq.Context() as context, context.socket(zmq.DEALER) as buffering:
         buffering.linger = 0
         buffering.connect(endpoint)
         buffering.send(b"plain")
-        before = aggregator.counters()["handshake_foreign"]
         until(lambda: aggregator.receive(1) or aggregator.counters()["handshake_foreign"] > before)
     plain.connect(local)
     until(lambda: plain.send([b"local"]))  # nobody has to ask at a door
@@ -180,7 +189,7 @@ def test_without_keys_nobody_listens_to_other_machines(protocol: str, tmp_path: 
     options, endpoint = LinkOptions(protocol, "auto", tmp_path), "tcp://*:1"
     with pytest.raises(UsageError, match=r"has to be encrypted: .*encryption: off"):
         aggregator_link(endpoint, options)
-    agent = agent_link(options)
+    agent = open_agent(options)
     with pytest.raises(UsageError, match=r"has to be encrypted: .*encryption: off"):
         agent.connect("tcp://192.0.2.1:1")
     agent.close()
@@ -212,12 +221,12 @@ def test_certificates_say_who_speaks(tmp_path: Path, runtime_folder: Path) -> No
         "grpc", "always", tls=TlsFiles(str(tmp_path / "a" / "ca.pem"), *mallory.tls[1:])
     )
     for options in (mallory, believer, LinkOptions("grpc", "off")):
-        outside = agent_link(options)
+        outside = open_agent(options)
         outside.connect(endpoint)
         until(lambda outside=outside: outside.counters().get("retried", 0) >= 2)
         assert not outside.send([b"in?"])
         ends.append(outside)
-    near = agent_link(LinkOptions("grpc"))
+    near = open_agent(LinkOptions("grpc"))
     near.connect(local)
     until(lambda: near.send([b"local"]))
     ends.append(near)

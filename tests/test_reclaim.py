@@ -26,7 +26,7 @@ def aggregator(runtime_folder: Path) -> Iterator[Aggregator]:
     load_kernels()
     made = Aggregator(default_endpoint(), Windows(SECOND, (50, 99), 100), 2 * SECOND)
     yield made
-    made._link.close()
+    made.link.close()
 
 
 def test_what_an_agent_took_from_the_dead_and_lost_is_told_by_the_next(
@@ -48,7 +48,7 @@ def die_with_its_agent(aggregator: Aggregator, neuron: Neuron, segment: Segment)
     """Let a program die after five more records, and its agent with the frame that has them."""
     agent = make_agent()
 
-    def kill(frame: bytes, counts: dict[int, int]) -> None:
+    def kill(frame: bytes, counts: dict[int, int], is_keyframe: bool) -> None:
         raise Killed
 
     def die_together() -> bool:

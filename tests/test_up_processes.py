@@ -149,7 +149,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Document]:
         processes = {}
         for fault, folder in folders.items():
             words = ("up", "--no-host", "--demo", "--neurons", str(NEURONS), "--fault", fault)
-            more = ("--at", "500ms", "--for", "8s", "--json")
+            more = ("--at", "500ms", "--for", "15s", "--json")
             places = {"RNTS_RUNTIME_DIR": str(folder), "RNTS_STATE_DIR": f"{folder}-state"}
             processes[fault] = stack.enter_context(running(*words, *more, **places))
         for fault, process in processes.items():
