@@ -19,7 +19,6 @@ from living_tools import agent_says, audit, books, descriptors, resident_bytes, 
 ALIVE = 4
 SEED = 20
 GROWTH_BYTES_MAX = 24 << 20
-NO_COPY_DESCRIPTORS = 7  # of the context that pyzmq opens with the first frame it does not copy
 
 # Forks a child for each line; a child records from threads that come and go, forks in its turn, and
 # now and then becomes another program by exec. Children go when the nursery is gone.
@@ -160,7 +159,7 @@ def test_a_population_that_dies_at_random_is_accounted_for(
         until(lambda: audit().in_flight == 0, "records are in flight for good")
         until(lambda: agent_says(agent)["segments"] == 0, "the agent keeps segments")
         assert agent_says(agent)["lanes"] == 0
-        assert descriptors(agent) <= idle + NO_COPY_DESCRIPTORS
+        assert descriptors(agent) <= idle
         assert resident_bytes(agent) < resident + GROWTH_BYTES_MAX
         account = books()
         assert account["balanced"]

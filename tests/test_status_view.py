@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -68,9 +69,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """What was asked of an aggregator that knows the sample documents."""
     seen: Asked = []
 
+    def where(endpoint: str | None, config: Path | None) -> tuple[str | None, str]:
+        return endpoint, "settings"
+
     def ask(
-        endpoint: str | None, request: dict[str, Any], timeout_ms: int, options: object
+        endpoint: str | None, request: dict[str, Any], timeout_ms: int, options: str
     ) -> dict[str, Any]:
+        assert options == "settings"
         seen.append((endpoint, request, timeout_ms))
         if endpoint == "ipc://nobody":
             raise ConnectError("no aggregator answers at ipc://nobody; start one with `rnts up`")
@@ -80,9 +85,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
             return NEURON
         return {"version": 1, "neuron": None, "near": ["motor/17", "\x1b[31mmotor/18"]}
 
-    monkeypatch.setitem(
-        sys.modules, "rnts.query", SimpleNamespace(ask=ask, where=lambda at, _: (at, None))
-    )
+    monkeypatch.setitem(sys.modules, "rnts.query", SimpleNamespace(ask=ask, where=where))
     return seen
 
 

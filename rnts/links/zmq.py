@@ -17,7 +17,7 @@ from rnts.links.limits import BATCH, MESSAGE_BYTES_MAX
 from rnts.links.options import LinkOptions
 from rnts.links.zmq_counters import ConnectionCounters
 from rnts.links.zmq_curve import Door, prove
-from rnts.links.zmq_options import AGENT, CONNECTING, COPY_BELOW_BYTES, LISTENING, set_up
+from rnts.links.zmq_options import AGENT, CONNECTING, LISTENING, set_up
 
 __all__ = ["MESSAGE_BYTES_MAX", "AgentLink", "AggregatorLink", "Peer", "QueryLink"]
 
@@ -45,7 +45,6 @@ class AgentLink:
             self._socket.close()
         self._socket = self._context.socket(zmq.DEALER)
         set_up(self._socket, endpoint, CONNECTING, AGENT)
-        self._socket.copy_threshold = COPY_BELOW_BYTES
         if self._options.is_encrypted(endpoint):
             prove(self._socket, endpoint, self._options)
         self._counters.watch(self._socket, self._context)
@@ -55,7 +54,7 @@ class AgentLink:
         """Send one message; False where nobody is connected or the queue is full."""
         assert self._socket is not None
         try:
-            self._socket.send_multipart(parts, zmq.NOBLOCK, copy=False)
+            self._socket.send_multipart(parts, zmq.NOBLOCK, copy=True)
         except zmq.Again:
             return False
         return True

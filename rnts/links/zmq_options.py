@@ -46,10 +46,6 @@ LISTENING: Options = {
     zmq.ROUTER_MANDATORY: 1,
     zmq.ROUTER_HANDOVER: 0,
 }
-# Larger parts are sent from where they lie: over TCP 64 KiB went at 496 MiB/s so and at 271 copied,
-# over ipc at 518 and 639 (two busy cores, best of 4). Receiving without a copy made no difference
-# beyond the noise, and frames are to be bytes for the decoder.
-COPY_BELOW_BYTES = 32 << 10
 # Without a keeper of the door nobody comes in; by default everybody would.
 GUARDED: Options = {zmq.ZAP_ENFORCE_DOMAIN: 1}
 # ZeroMQ's own threads would wait where events were not taken in. In close(), they are first.
