@@ -106,7 +106,7 @@ def _of_change(document: Document, history: History) -> list[Finding]:
 
 
 def of_processes(document: Document) -> list[Finding]:
-    """Agents that are silent, messages that were none, neurons beyond the limit."""
+    """Agents that are silent, clocks that are off, a ledger that is not written, and the like."""
     found = []
     for agent in rows(document, "agents"):
         who = f"agent {text(agent, 'pid')} on {text(agent, 'host')}"
@@ -120,9 +120,12 @@ def of_processes(document: Document) -> list[Finding]:
         if agent.get("state") == "silent":
             since = f" for {duration(number(agent, 'silent_ns'))}"
             found.append(Finding(Level.WARNING, f"{who} is silent{since}"))
+        if notice := text(agent, "clock_notice"):
+            found.append(Finding(Level.WARNING, f"{who}: {notice}"))
         found += _of_clock(agent, number(document, "time_ns"))
     if part(document, "aggregator") and not rows(document, "agents"):
         found.append(Finding(Level.WARNING, "no agent is connected"))
+    found += _of_ledger(part(document, "aggregator", "ledger"))
     found += _of_window(document)
     if refused := _counts(part(document, "aggregator", "refused")):
         found.append(Finding(Level.WARNING, f"messages refused: {refused}"))
@@ -133,6 +136,20 @@ def of_processes(document: Document) -> list[Finding]:
     limits = part(document, "limits")
     if refused := _counts({key: limits[key] for key in _LEFT_OUT if key in limits}):
         found.append(Finding(Level.WARNING, f"left out: {refused}; see docs/snapshot.md"))
+    return found
+
+
+def _of_ledger(ledger: Document) -> list[Finding]:
+    """A ledger that cannot be written, and one that was damaged."""
+    found = []
+    if condition := text(ledger, "condition"):
+        words = f"the ledger is not written: {text(ledger, 'advice') or condition}"
+        if behind := number(ledger, "windows_behind"):
+            words += f"; {exact(behind)} windows wait"
+        found.append(Finding(Level.WARNING, f"{words}; nothing is lost, agents keep their frames"))
+    if aside := text(ledger, "set_aside"):
+        words = f"the ledger was damaged: it lies at {aside}, and a new one was begun"
+        found.append(Finding(Level.WARNING, words))
     return found
 
 

@@ -22,7 +22,7 @@ _TABLES: tuple[tuple[Callable[[Document], Section], int], ...] = (
     (_population.busiest, 11),
     (_population.events, 12),
     (_system.metrics, 15),
-    (_system.processes, 3),
+    (_system.processes, 4),
     (_system.links, 11),
 )
 _COLUMNS = ((180, 3), (WIDE_CELLS, 2), (0, 1))  # from a width on, so many beside each other

@@ -3,9 +3,9 @@
 from rich.text import Text
 
 from rnts.commands._document import Document, name_of, number, part, rows, text
-from rnts.commands._format import ABSENT, age, exact, percent, quantity
+from rnts.commands._format import ABSENT, age, exact
 from rnts.commands._population import events
-from rnts.commands._system import links_of
+from rnts.commands._system import links_of, metric_row
 from rnts.commands._table import LABEL, TITLE, Cell, Column, Part, Section, labelled, line
 from rnts.commands._vitals import HEALTH_STYLE
 from rnts.model import METRICS
@@ -83,7 +83,5 @@ def _metrics(neuron: Document) -> Section:
             values.get("max"),
         )
         if any(level is not None for level in levels):
-            cells = [(quantity(level, metric.unit), "") for level in levels]
-            bound = (percent(values.get("relative_error")), LABEL)
-            found.append(((metric.name, LABEL), *cells, bound))
+            found.append(metric_row(metric, levels, values))
     return Section("metrics", columns, found)

@@ -1,13 +1,16 @@
 """The tables about the whole: every metric, the links between neurons, the processes of RNTS."""
 
+from collections.abc import Sequence
+
+from rich.cells import cell_len
 from rich.text import Text
 
 from rnts.commands._document import Document, number, part, rows, text
-from rnts.commands._format import ABSENT, count, duration, elapsed, percent, quantity, size
-from rnts.commands._table import LABEL, Column, Section, line
-from rnts.model import METRICS
+from rnts.commands._format import ABSENT, age, count, duration, elapsed, percent, quantity, size
+from rnts.commands._table import LABEL, Cell, Column, Section, line
+from rnts.model import METRICS, Field
 
-STATE_STYLE = {"connected": "green", "silent": "bold red"}
+STATE_STYLE = {"connected": "green", "silent": "bold red", "ok": "green", "off": ""}
 
 
 def metrics(document: Document) -> Section:
@@ -34,10 +37,14 @@ def metrics(document: Document) -> Section:
             percentiles.get("99"),
             values.get("max"),
         )
-        cells = [(quantity(level, metric.unit), "") for level in levels]
-        bound = (percent(values.get("relative_error")), LABEL)
-        found.append(((metric.name, LABEL), *cells, bound))
+        found.append(metric_row(metric, levels, values))
     return Section("metrics", columns, found)
+
+
+def metric_row(metric: Field, levels: Sequence[object], values: Document) -> tuple[Cell, ...]:
+    """A metric's name, these values in its unit, and how far off its percentiles may be."""
+    cells = [(quantity(level, metric.unit), "") for level in levels]
+    return (metric.name, LABEL), *cells, (percent(values.get("relative_error")), LABEL)
 
 
 def links(document: Document) -> Section:
@@ -89,6 +96,11 @@ def processes(document: Document) -> Section:
         )
         for kind, host, row in _processes(document)
     ]
+    if state := ledger_state(document):
+        style = STATE_STYLE.get(state, "bold red")
+        waits = count(number(document, "aggregator", "ledger", "windows_behind"))
+        cells = (ABSENT, LABEL), (state, style), (_written(document), LABEL), (waits, LABEL)
+        found.append((("ledger", ""), *cells, (ABSENT, LABEL)))
     return Section("processes", columns, found)
 
 
@@ -99,7 +111,26 @@ def processes_line(document: Document, width: int) -> Text:
         behind_ns = _behind_ns(document, row)
         behind = f" {duration(behind_ns)} behind" if behind_ns is not None else ""
         words.append(f"{kind} {text(row, 'pid')} {_state(document, row)}{behind}")
+    if state := ledger_state(document):
+        words.append(f"ledger {state}")
+        aged = " · ".join(words) + f" {_written(document)} ago"
+        if state == "ok" and cell_len(aged) <= width:
+            return line([(aged, LABEL)], width)
     return line([(" · ".join(words), LABEL)], width)
+
+
+def ledger_state(document: Document) -> str:
+    """ok, off, or the name of what is wrong with the ledger; empty where nothing is known of it."""
+    aggregator = part(document, "aggregator")
+    if "ledger" not in aggregator:
+        return ""
+    ledger = part(aggregator, "ledger")
+    return text(ledger, "condition") or "ok" if ledger else "off"
+
+
+def _written(document: Document) -> str:
+    """How long ago the newest record of the ledger was made."""
+    return age(number(document, "aggregator", "ledger", "written_ns"), number(document, "time_ns"))
 
 
 def _processes(document: Document) -> list[tuple[str, str, Document]]:

@@ -1,9 +1,10 @@
 """`rnts agent`: collect on this machine and deliver to an aggregator."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from rnts.commands._options import Config
 
 
 def agent(
@@ -14,9 +15,7 @@ def agent(
     host: Annotated[
         bool | None, typer.Option("--host/--no-host", help="Watch this machine's processes.")
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Read this file, none of the usual places.")
-    ] = None,
+    config: Config = None,
 ) -> None:
     """Drain this user's instrumented programs (root: everyone's) and deliver to an aggregator."""
     from rnts.process import stop_event

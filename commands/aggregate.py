@@ -1,21 +1,18 @@
 """`rnts aggregate`: fold what agents deliver into windows and serve snapshots."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from rnts.commands._options import Config, Insecure
 
 
 def aggregate(
     bind: Annotated[
         str | None, typer.Option(help="Address to listen at: ipc:///path or tcp://host:port.")
     ] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Let other machines in without encryption.")
-    ] = False,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Read this file, none of the usual places.")
-    ] = None,
+    insecure: Insecure = False,
+    config: Config = None,
 ) -> None:
     """Take in frames, fold them into windows, and answer `rnts status` and other viewers."""
     from rnts.process import stop_event

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnts.commands._options import Config, Endpoint
+
 if TYPE_CHECKING:
     from rnts.audit import Audit
     from rnts.ledger_audit import DeepAudit
@@ -16,12 +18,8 @@ _SETTLE_S = 2.0
 
 def audit(
     as_json: Annotated[bool, typer.Option("--json", help="Print the account as JSON.")] = False,
-    endpoint: Annotated[
-        str | None, typer.Option(metavar="ADDR", help="The aggregator's address.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Read this file, none of the usual places.")
-    ] = None,
+    endpoint: Endpoint = None,
+    config: Config = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Give what is on its way 2 s to arrive.")
     ] = True,
@@ -64,7 +62,6 @@ def run_once(endpoint: str, options: "LinkOptions") -> "Audit":
 
 def audit_deep(chosen: str | None, as_json: bool) -> int:
     """Check a ledger and print what was found; the exit code."""
-    from pathlib import Path
 
     from rnts.aggregator_process import ledger_path
     from rnts.errors import UsageError

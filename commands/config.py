@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from rnts.commands._options import Config
+
 app = typer.Typer(
     help="Check files of settings, or show the settings that are in force.",
     no_args_is_help=True,
@@ -40,9 +42,7 @@ def show(
         bool, typer.Option("--origin", help="Say where each value comes from.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Read this file, none of the usual places.")
-    ] = None,
+    config: Config = None,
 ) -> None:
     """Print the settings that a process started here would use, as YAML."""
     import json

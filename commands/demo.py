@@ -3,10 +3,11 @@
 import json
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from rnts.commands._options import Config
 
 if TYPE_CHECKING:
     from rnts.demo import Fault
@@ -34,9 +35,7 @@ def demo(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a summary at the end; docs/demo.md.")
     ] = False,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Read this file, none of the usual places.")
-    ] = None,
+    config: Config = None,
 ) -> None:
     """Run a population of spiking neurons that report themselves, and break it if asked to."""
     from rnts.durations import parse_duration_ns

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnts.commands._options import Endpoint
+
 if TYPE_CHECKING:
     from rnts.machine import Finding
 
@@ -13,9 +15,7 @@ COLORS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
-    endpoint: Annotated[
-        str | None, typer.Option(help="The aggregator's address, if not the default.")
-    ] = None,
+    endpoint: Endpoint = None,
 ) -> None:
     """Check what RNTS needs of this machine; exit code 1 where it cannot work."""
     from rnts.doctor import examine

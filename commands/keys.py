@@ -1,21 +1,22 @@
 """`rnts keys`: this machine's pair of keys, and the keys of others that it lets in or believes."""
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rnts.commands._options import Config
+
 if TYPE_CHECKING:
-    from rnts.keys import KeyFolder
+    from rnts.keys import Allowed, KeyFolder
+
+_NOBODY = "nobody is let in or believed yet; `rnts keys allow KEY NAME` lets a machine in"
 
 app = typer.Typer(
     help="Make keys for links that other machines can reach, and say whose are let in.",
     no_args_is_help=True,
 )
-
-Config = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Read this file, none of the usual places.")
-]
 
 
 def _folder(config: Path | None) -> "KeyFolder":
@@ -102,11 +103,35 @@ def remove(
 
 
 @app.command(name="list")
-def list_(config: Config = None) -> None:
+def list_(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    config: Config = None,
+) -> None:
     """Print which keys are let in, and which aggregators are believed."""
     keys = _folder(config)
-    for each in keys.allowed().values():
+    allowed, trusted = list(keys.allowed().values()), keys.trusted()
+    if as_json:
+        typer.echo(json.dumps(_document(allowed, trusted)))
+        return
+    for each in allowed:
         pinned = "" if each.agent_id is None else f"  only agent {each.agent_id}"
         typer.echo(f"{each.key}  {each.role:<6}  {each.name}{pinned}")
-    for endpoint, key in keys.trusted().items():
+    for endpoint, key in trusted.items():
         typer.echo(f"{key}  trusted {endpoint}")
+    if not allowed and not trusted:
+        typer.echo(f"rnts: {_NOBODY}", err=True)
+
+
+def _document(allowed: "list[Allowed]", trusted: dict[str, str]) -> dict[str, Any]:
+    """The lists as programs read them; an id is text, as it may have 64 bits."""
+    let_in = [
+        {
+            "key": each.key,
+            "role": each.role,
+            "name": each.name,
+            "agent_id": None if each.agent_id is None else str(each.agent_id),
+        }
+        for each in allowed
+    ]
+    believed = [{"endpoint": endpoint, "key": key} for endpoint, key in trusted.items()]
+    return {"version": 1, "allowed": let_in, "trusted": believed}

@@ -1,10 +1,11 @@
 """`rnts status`: ask a running aggregator once how the population is, or how one neuron is."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from rnts.commands._options import Config, Endpoint
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -22,12 +23,8 @@ def status(
     neuron: Annotated[
         str | None, typer.Option(metavar="ID|NAME", help="Only this neuron, in full.")
     ] = None,
-    endpoint: Annotated[
-        str | None, typer.Option(metavar="ADDR", help="The aggregator's address.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Read this file, none of the usual places.")
-    ] = None,
+    endpoint: Endpoint = None,
+    config: Config = None,
 ) -> None:
     """Ask a running aggregator once: is anything wrong, how many, how fast, what is lost."""
     from rnts.query import ask, where

@@ -1,9 +1,10 @@
 """`rnts up`: the whole system on this machine, with a live screen."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from rnts.commands._options import Config, Insecure
 
 
 def up(
@@ -22,12 +23,8 @@ def up(
     host: Annotated[
         bool | None, typer.Option("--host/--no-host", help="Watch this machine's processes.")
     ] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Let other machines in without encryption.")
-    ] = False,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Read this file, none of the usual places.")
-    ] = None,
+    insecure: Insecure = False,
+    config: Config = None,
 ) -> None:
     """Run agent and aggregator, restart what dies, and show the population; Ctrl-C ends all."""
     from rnts.durations import parse_duration_ns

@@ -29,17 +29,12 @@ from rnts.events import (
     ErrorOccurred,
     ThresholdExceeded,
 )
+from rnts.instrumented import Instrumentation
 from rnts.model import Health
 from rnts.neuron import Activation, Link, Neuron
 from rnts.producer import PROCESS
 from rnts.text import name_to_id
 from rnts.trace import trace
-
-TYPE_CHECKING = False  # see `rnts.value`
-if TYPE_CHECKING:
-    from typing import Any
-
-    from rnts.instrumentation import Instrumentation
 
 __version__ = "0.1.0"
 __all__ = [
@@ -54,6 +49,7 @@ __all__ = [
     "Deactivated",
     "ErrorOccurred",
     "Health",
+    "Instrumentation",
     "Link",
     "Neuron",
     "ThresholdExceeded",
@@ -98,7 +94,7 @@ def announce(
     PROCESS.announce(ids, names, group, role)
 
 
-def record_batch(array: Any) -> int:
+def record_batch(array: object) -> int:
     """Report many samples at once; how many were taken.
 
     `array` is a numpy structured array with a field `neuron_id` and any of the metrics, `health`,

@@ -6,33 +6,29 @@ heartbeat every 200 ms, in silence after the end of each window: it carries the 
 before which nothing is still to come.
 """
 
-import contextlib
 import hashlib
 import json
 import logging
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rnts.clock_watch import ClockWatch, read_clocks
 from rnts.collector import Collector
+from rnts.cutting import Cutting
 from rnts.delivery import parse_message
-from rnts.frame import SLOTS_PER_FRAME_MAX, FrameEncoder
-from rnts.handover import Handover, lost_rows, record_counts
+from rnts.frame import FrameEncoder
+from rnts.handover import Handover
 from rnts.links.choice import agent_link
 from rnts.links.options import LinkOptions
 from rnts.lives import Lives
-from rnts.names import NameFeed
 from rnts.process import Stop, own_usage
-from rnts.rhythm import WATERMARK_SLACK_NS, Rhythm
-from rnts.runtime import LANE_SLOTS_NAME, boot_id, runtime_folder, segment_folders
+from rnts.rhythm import Rhythm
+from rnts.runtime import boot_id, runtime_folder, segment_folders
 from rnts.sender import Limits, Sender
 from rnts.spool_parts import State
 from rnts.spooling import Spooling, SpoolOptions
@@ -61,6 +57,9 @@ class AgentOptions:
     limits: Limits
     spool: SpoolOptions | None = None  # None: what memory does not hold is lost
     link: LinkOptions = field(default_factory=LinkOptions)
+    # How far a metric's values may be off when they arrive; 0 is without loss. What is not named
+    # here is as the model says.
+    error_max: Mapping[str, float] = field(default_factory=dict)
 
 
 class Agent:
@@ -78,19 +77,18 @@ class Agent:
         self._collector = Collector(
             segment_folders if folder is None else lambda: [folder], self._handover.keep_file
         )
-        self._names = NameFeed(self._collector)
-        self._encoder = FrameEncoder(self.agent_id, self.incarnation, options.compression)
+        steps = {name: 2 * error for name, error in options.error_max.items()}
+        encoder = FrameEncoder(self.agent_id, self.incarnation, options.compression, steps)
+        bytes_max = options.limits.retained_bytes_max
+        self._cutting = Cutting(self._collector, self._handover, encoder, self._meta, bytes_max)
         self._sender = Sender(
-            self.agent_id, self.incarnation, options.limits, self._hello_frame, self._hole_frame,
+            self.agent_id, self.incarnation, options.limits,
+            self._cutting.hello_frame, self._cutting.hole_frame,
             jitter=jitter, spool=self._spooling.begin(self.incarnation, self._spool_state),
         )  # fmt: skip
         self._lives = Lives(self._sender, self._spooling.former)
         self._link = agent_link(options.link)
         self._endpoint_index = 0
-        self._slots = np.zeros((SLOTS_PER_FRAME_MAX, 16), np.int64)
-        self._filled = 0
-        self._oldest_ns = 0  # steady time since which the batch has held something
-        self._watermark_ns = self._looked_ns = 0
         self._rhythm = Rhythm(options.window_ns)
         self._clocks = ClockWatch()
 
@@ -110,60 +108,19 @@ class Agent:
     def _pass(self, now_ns: int) -> None:
         """Drain, cut and deliver what is due, then sleep as long as nothing is."""
         if self._rhythm.is_due("discover", now_ns):
-            self._looked_ns = time.time_ns()  # lanes that are not found hold nothing older
-            self._collector.discover()
-        took = self._drain()
-        if self._filled and not self._oldest_ns:
-            self._oldest_ns = now_ns
-        is_full = self._filled >= self._options.batch_size
-        is_old = self._filled and now_ns - self._oldest_ns >= self._options.batch_timeout_ns
-        if is_full or is_old or self._rhythm.is_heartbeat_due(now_ns) or self._names.has_more:
+            self._cutting.discover()
+        took, options = self._cutting.drain(), self._options
+        is_due = self._cutting.is_due(now_ns, options.batch_size, options.batch_timeout_ns)
+        if is_due or self._rhythm.is_heartbeat_due(now_ns):
             self._cut(now_ns)
         self._deliver(now_ns)
         if not self._lives.is_ready:
             self._rhythm.stir(now_ns)  # so that an answer to HELLO is not slept over
-        self._rhythm.rest(now_ns, took, bool(self._filled), self._collector.wait)
-
-    def _drain(self) -> int:
-        """Take what all lanes hold, as far as the batch has room; how many slots came."""
-        before = self._filled
-        lanes = max(1, len(self._collector.lanes))
-        per_lane = max(64, (len(self._slots) - before) // lanes)
-        started_ns = time.time_ns()
-        while True:
-            filled = self._collector.drain(self._slots, self._filled, per_lane)
-            took, self._filled = filled - self._filled, filled
-            if took < per_lane:  # so no lane had more than it was allowed to give
-                self._watermark_ns = min(started_ns - WATERMARK_SLACK_NS, self._looked_ns)
-                break
-            if filled > len(self._slots) - per_lane:
-                break
-        return self._filled - before
+        self._rhythm.rest(now_ns, took, bool(self._cutting.filled), self._collector.wait)
 
     def _cut(self, now_ns: int, is_last: bool = False) -> None:
-        """Encode the batch with its accounts and hand the frame to the sender."""
-        # Names first: what follows may let go of the segment that has them.
-        names = self._names.next_slots(len(self._slots) - self._filled)
-        number = self._sender.next_number
-        table = self._handover.rows_to_report(self._collector, number)
-        slots = self._slots[: self._filled]
-        if len(names):
-            slots = np.concatenate((names, slots))
-        meta = b""
-        if is_last or self._rhythm.is_due("status", now_ns):
-            self._collector.mark_seen()
-            with contextlib.suppress(OSError):  # programs look at the time of this file, too
-                os.utime(Path(runtime_folder(), LANE_SLOTS_NAME))
-            meta = self._meta()
-        bytes_max = self._options.limits.retained_bytes_max
-        is_keyframe = self._sender.retained.wants_keyframe
-        frame = self._encoder.encode(
-            slots, sequence=number, watermark_ns=self._watermark_ns, sources=table, meta=meta,
-            is_keyframe=is_keyframe or self._encoder.is_group_large(bytes_max),
-        )  # fmt: skip
-        self._sender.offer(frame, record_counts(table), self._encoder.base == number)
-        self._filled = 0
-        self._oldest_ns = 0
+        """Make a frame of what was drained."""
+        self._cutting.cut(self._sender, is_last or self._rhythm.is_due("status", now_ns))
         self._rhythm.on_frame(now_ns, time.time_ns())
 
     def _deliver(self, now_ns: int) -> None:
@@ -172,7 +129,7 @@ class Agent:
             message = parse_message(parts[0]) if len(parts) == 1 else None
             if message is not None and self._lives.on_message(message, now_ns):
                 log.info("aggregator found at %s", self._endpoint)
-                self._names.start_over()
+                self._cutting.start_over()
         if self._handover.take_commits(self._sender):
             self._spooling.mark()
         for parts in self._lives.step(now_ns):
@@ -191,22 +148,10 @@ class Agent:
         self._link.connect(self._endpoint)
         self._lives.begin()
 
-    def _hello_frame(self) -> bytes:
-        return self._encode_empty(self._handover.baselines.frame_table(), self._meta())
-
     def _spool_state(self) -> State:
         """Where this life stands, for the one that finds its spool."""
         rows = self._handover.baselines.table().tobytes()
         return State(self.agent_id, self.incarnation, self._handover.committed, rows)
-
-    def _hole_frame(self, counts: dict[int, int]) -> bytes:
-        """A frame that declares the records of frames that were given up."""
-        return self._encode_empty(lost_rows(counts), b"")
-
-    def _encode_empty(self, table: NDArray[np.int64], meta: bytes) -> bytes:
-        return self._encoder.encode(
-            self._slots[:0], sequence=0, watermark_ns=0, sources=table, meta=meta
-        )
 
     def _meta(self) -> bytes:
         # When it is sent, as long as nothing waits: by that aggregators judge this clock.
@@ -228,6 +173,7 @@ class Agent:
             "backlog_records": records,
             "retained_bytes": self._sender.retained_bytes,
             "spool": self._spooling.status(),
+            "error_max": dict(self._options.error_max),
             **self._clocks.look(read_clocks()),
             "host_source": self._host_report(),
         }
@@ -236,7 +182,7 @@ class Agent:
         """Deliver what was recorded before the end."""
         deadline_ns = time.monotonic_ns() + _DRAIN_AT_END_NS
         self._collector.discover()
-        while self._drain() and time.monotonic_ns() < deadline_ns:
+        while self._cutting.drain() and time.monotonic_ns() < deadline_ns:
             self._cut(time.monotonic_ns())
         self._cut(time.monotonic_ns(), is_last=True)
         while not self._lives.is_drained and time.monotonic_ns() < deadline_ns:

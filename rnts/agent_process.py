@@ -41,6 +41,7 @@ def run_agent(settings: Settings, stop: StopEvent) -> None:
         batch_timeout_ns=collection.batch_timeout_ms * _MS,
         window_ns=settings.telemetry.aggregation.window_ms * _MS,
         compression=collection.compression,
+        error_max=collection.error_max.errors,
         segments_folder=Path(settings.agent.segments_dir) if settings.agent.segments_dir else None,
         limits=Limits(
             retained_bytes_max=settings.agent.retained_bytes_max,

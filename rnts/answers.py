@@ -25,7 +25,7 @@ def answer_of(aggregator: "Aggregator", request: bytes) -> dict[str, Any]:
     if kind == "accounting":
         return {
             "accounting": aggregator.state.account(),
-            "sources": aggregator.accounts.sources(),
+            "sources": aggregator.state.accounts.sources(),
         }
     if kind == "neuron":
         # No name is longer, and no number that is an id.
@@ -42,10 +42,10 @@ def snapshot_of(aggregator: "Aggregator") -> dict[str, Any]:
         **own_usage(),
         "started_ns": aggregator.started_ns,
         "refused": dict(aggregator.refused),
-        "frames": aggregator.frames,
-        "frame_bytes": aggregator.frame_bytes,
+        "frames": aggregator.hearing.frames,
+        "frame_bytes": aggregator.hearing.frame_bytes,
         "link": aggregator.link.counters(),
-        "late": aggregator.intake.late.document(),
+        "late": aggregator.hearing.intake.late.document(),
         "ledger": None if keeper is None else keeper.document(aggregator.state),
     }
     return snapshot(
@@ -63,7 +63,7 @@ def _agent_documents(aggregator: "Aggregator") -> list[dict[str, Any]]:
     for agent_id, session in aggregator.receiver.sessions.items():
         silent_ns = now_ns - session.seen_ns
         is_silent = silent_ns > aggregator.watermarks.silence_ns
-        offset_ns = aggregator.clock_offsets.of(agent_id)
+        offset_ns = aggregator.hearing.clock_offsets.of(agent_id)
         about = {
             "agent_id": str(agent_id),
             "state": "ended" if session.has_ended else "silent" if is_silent else "connected",
@@ -72,5 +72,5 @@ def _agent_documents(aggregator: "Aggregator") -> list[dict[str, Any]]:
             "clock_offset_ns": offset_ns,
             "clock_notice": clock_notice(offset_ns),
         }
-        documents.append({**aggregator.agents[agent_id].meta, **about})
+        documents.append({**aggregator.hearing.agents[agent_id].meta, **about})
     return documents

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from rnts import machine, platform, runtime, warmup
+from rnts.doctor_road import road
 from rnts.emitters import emitters
 from rnts.errors import RntsError
 from rnts.machine import Finding
@@ -37,6 +38,7 @@ def examine(endpoint: str | None = None) -> Iterator[Finding]:
     )
     for check in checks:
         yield check()
+    yield from road(endpoint)
 
 
 def this_platform() -> Finding:

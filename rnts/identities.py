@@ -26,6 +26,15 @@ def identity_of(
     return chosen, join_strings(name, group, role, host or _host_name())
 
 
+def peer_of(peer_id: object) -> int:
+    """The id at the other end of a link; TypeError or ValueError where this is none."""
+    if not isinstance(peer_id, int) or isinstance(peer_id, bool):
+        raise TypeError(f"a link goes to a neuron or to an id, not to {peer_id!r:.60}")
+    if not 0 < peer_id <= _ID_MAX:
+        raise ValueError(f"the id of a neuron is in 1 … 2^64 - 1, not {peer_id}")
+    return peer_id
+
+
 def identities_of(
     ids: Iterable[int], names: Sequence[str], group: str | Sequence[str], role: str
 ) -> dict[int, bytes]:

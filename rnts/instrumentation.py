@@ -4,10 +4,10 @@ import os
 import threading
 from collections.abc import Callable
 from difflib import get_close_matches
-from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol
 
 from rnts.instrument_logging import LoggingWatch, level_number
+from rnts.instrumented import Instrumentation
 from rnts.local_neuron import telemetry_is_on
 
 
@@ -82,40 +82,23 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-class Instrumentation:
-    """What `rnts.instrument` did; `close` takes it back, unless others have asked for the same."""
+def _hold(libraries: tuple[str, ...]) -> Instrumentation:
+    """Ask for libraries that report."""
+    for library in libraries:
+        _active[library].holders += 1
+    return Instrumentation(libraries, _release)
 
-    def __init__(self, libraries: tuple[str, ...]) -> None:
-        self.libraries = libraries
-        self._is_open = True
+
+def _release(held: Instrumentation) -> None:
+    """Let go of what was asked for; who was the last to ask ends it."""
+    with _lock:
+        libraries, held.is_open = held.libraries if held.is_open else (), False
         for library in libraries:
-            _active[library].holders += 1
-
-    def close(self) -> None:
-        """Let the libraries report no more; a second time is no mistake."""
-        with _lock:
-            libraries, self._is_open = self.libraries if self._is_open else (), False
-            for library in libraries:
-                active = _active[library]
-                active.holders -= 1
-                if not active.holders:
-                    del _active[library]
-                    active.watch.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        state = "" if self._is_open else " (closed)"
-        return f"<rnts.Instrumentation of {', '.join(self.libraries) or 'nothing'}{state}>"
+            active = _active[library]
+            active.holders -= 1
+            if not active.holders:
+                del _active[library]
+                active.watch.close()
 
 
 def instrument(
@@ -134,12 +117,12 @@ def instrument(
         raise ValueError(f"loop_interval_s must be in 0.001 … 3600, not {loop_interval_s}")
     options = Options(loop_interval_s, level_number(log_level))
     if not telemetry_is_on():
-        return Instrumentation(())
+        return _hold(())
     with _lock:
         for library in wanted:
             if library not in _active:
                 _active[library] = _Active(LIBRARIES[library](options), options)
-        return Instrumentation(wanted)
+        return _hold(wanted)
 
 
 def _checked(library: object) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 from rnts.books import take_changes
 from rnts.errors import FencedError, LedgerError
-from rnts.ledger import CONDITIONS, Conflict, Ledger, Unknown, chained
+from rnts.ledger import Conflict, Ledger, Unknown, chained
+from rnts.ledger_conditions import CONDITIONS
 from rnts.ledger_record import CLOSE, EPOCH, LedgerRecord
 from rnts.ledger_resume import State, read_records, resume
 from rnts.ledger_writer import LedgerWriter
@@ -77,7 +78,7 @@ class Keeper:
             raise
         self._condition = self._detail = ""
         head = (answer, chained(digest, body))
-        self._writer = LedgerWriter(ledger, LOG, head, self._bytes_max)
+        self._writer = LedgerWriter(ledger, LOG, head, record.time_ns, self._bytes_max)
 
     def _put_aside(self, error: LedgerError) -> None:
         """Move a damaged file out of the way; a new one is begun."""
@@ -183,6 +184,7 @@ class Keeper:
             "advice": CONDITIONS[condition] if condition else None,
             "epoch": self.epoch,
             "records": writer.seq if writer else 0,
+            "written_ns": writer.written_ns if writer else None,
             "compacted": writer.compacted if writer else 0,
             "windows_behind": max(0, state.windows.boundary - self._boundary) if condition else 0,
             "append_ms": writer.append_ms() if writer else [],

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from rnts.errors import LedgerError
+from rnts.ledger_conditions import condition_of
 
 SCHEMA = 1
 _APPLICATION = 0x524E544C  # "RNTL", so that a foreign database is not taken for a ledger
@@ -29,28 +30,6 @@ _TABLES = (
         is_start integer not null, unique (log, seq))""",
     "create table anchors (log text primary key, seq integer not null, digest blob not null)",
 )
-# What SQLite calls what is wrong, and what we do; each with what a person can do about it.
-CONDITIONS = {
-    "busy": "another process holds the ledger; two aggregators may share one, but not for long",
-    "full": "the disk is full; make room, and it goes on by itself",
-    "readonly": "the file or its folder cannot be written; give its owner the right to",
-    "io": "the disk reports an error; see the kernel's log",
-    "corrupt": "the file is damaged; move it away, and a new one is begun",
-    "foreign": "the file is no ledger, or of another version; name another one",
-    "replaced": "the file was moved away or replaced while in use; a new start goes on from it",
-    "missing": "its folder is not there, or may not be entered; make it, or name another one",
-}
-_NAMES = {
-    sqlite3.SQLITE_BUSY: "busy",
-    sqlite3.SQLITE_LOCKED: "busy",
-    sqlite3.SQLITE_FULL: "full",
-    sqlite3.SQLITE_READONLY: "readonly",
-    sqlite3.SQLITE_PERM: "readonly",
-    sqlite3.SQLITE_IOERR: "io",
-    sqlite3.SQLITE_CORRUPT: "corrupt",
-    sqlite3.SQLITE_NOTADB: "corrupt",
-    sqlite3.SQLITE_CANTOPEN: "missing",
-}
 
 
 class Conflict(NamedTuple):
@@ -93,7 +72,8 @@ class Ledger:
                 self._database.close()
                 raise
         except (sqlite3.Error, OSError) as error:
-            raise LedgerError(condition_of(error), self.path, str(error)) from error
+            condition = condition_of(error, None if is_reader else self.path)
+            raise LedgerError(condition, self.path, str(error)) from error
 
     def _set_up(self, is_reader: bool) -> None:
         one = self._database.execute
@@ -149,7 +129,7 @@ class Ledger:
                     self._database.execute("rollback")
                 raise
         except sqlite3.Error as error:
-            return Unknown(condition_of(error), str(error))
+            return Unknown(condition_of(error, self.path), str(error))
         return expected + 1
 
     def head(self, log: str) -> tuple[int, bytes]:
@@ -227,15 +207,3 @@ class Ledger:
 def chained(before: bytes, body: bytes) -> bytes:
     """The digest of a record whose predecessor has the digest `before`."""
     return hashlib.sha256(before + body).digest()
-
-
-def condition_of(error: Exception) -> str:
-    """The name of what is wrong, one of CONDITIONS."""
-    if isinstance(error, LedgerError):
-        return error.condition
-    if isinstance(error, PermissionError):
-        return "readonly"
-    if isinstance(error, OSError):
-        return "full" if error.errno == 28 else "missing"
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR)
-    return _NAMES.get(code & 0xFF, "io")

@@ -13,7 +13,8 @@ from collections import deque
 from pathlib import Path
 
 from rnts.errors import LedgerError
-from rnts.ledger import CONDITIONS, Conflict, Ledger, Unknown, chained, condition_of
+from rnts.ledger import Conflict, Ledger, Unknown, chained
+from rnts.ledger_conditions import CONDITIONS, condition_of
 from rnts.ledger_record import LedgerRecord
 
 _RETRY_S = 1.0
@@ -29,9 +30,12 @@ log = logging.getLogger("rnts.ledger")
 class LedgerWriter:
     """The thread, and what it is told and says; all public methods are for the fold's thread."""
 
-    def __init__(self, ledger: Ledger, name: str, head: tuple[int, bytes], bytes_max: int) -> None:
+    def __init__(
+        self, ledger: Ledger, name: str, head: tuple[int, bytes], head_ns: int, bytes_max: int
+    ) -> None:
         self.name = name
         self.seq, self._digest = head  # of the newest record that is ours
+        self.written_ns = head_ns  # when that was made
         self.condition: str | None = None  # why the record under way is not written yet
         self.detail = ""
         self.fenced_by: int | None = None  # the newest record, which is somebody else's
@@ -101,7 +105,7 @@ class LedgerWriter:
             if isinstance(answer, Unknown):
                 answer = self._read_back(answer, body)
         except (sqlite3.Error, LedgerError) as error:
-            answer = Unknown(condition_of(error), str(error))
+            answer = Unknown(condition_of(error, self._ledger.path), str(error))
         if isinstance(answer, Unknown):
             if self.condition != answer.condition:
                 log.warning("the ledger cannot be written: %s (%s)", answer.detail, _advice(answer))
@@ -115,6 +119,7 @@ class LedgerWriter:
         self.condition, self.detail = None, ""
         self._times_ns.append(time.monotonic_ns() - started_ns)
         self._digest, self.seq = chained(self._digest, body), answer
+        self.written_ns = record.time_ns
         self._is_written = True
         if answer % _COMPACT_EVERY == 0:
             self._compact()

@@ -6,18 +6,19 @@ import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
+import rnts
 from rnts import writer
 from rnts.emitter import record, record_silently, snapshot_start
 from rnts.events import Event
+from rnts.identities import peer_of
 from rnts.model import FIELD, Health, Kind
 from rnts.ticks import Tick, ticks_of
 
 TYPE_CHECKING = False  # see `rnts.value`
 if TYPE_CHECKING:
-    from typing import Any, Self, TypeVar, overload
+    from typing import Any, TypeVar, overload
 
     from rnts.compiled import CompiledEmitter
-    from rnts.producer import Producer
 
     F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,7 +41,7 @@ class Neuron:
     __slots__ = ("_links", "_producer", "_start", "_ticks", "_words", "group", "id", "name", "role")
 
     def __init__(
-        self, producer: Producer, neuron_id: int, name: str, group: str, role: str
+        self, producer: rnts.producer.Producer, neuron_id: int, name: str, group: str, role: str
     ) -> None:
         self._producer = producer
         self.id = neuron_id
@@ -87,7 +88,7 @@ class Neuron:
 
         Raises TypeError or ValueError where `peer` is neither.
         """
-        peer_id = peer.id if isinstance(peer, Neuron) else _checked_id(peer)
+        peer_id = peer.id if isinstance(peer, Neuron) else peer_of(peer)
         links = self._links
         if links is None:
             links = self._links = {}
@@ -111,7 +112,9 @@ class Neuron:
         @overload
         def trace(self, /, *, errors: bool = True) -> Callable[[F], F]: ...
 
-    def trace(self, function: Any = None, /, *, errors: bool = True) -> Any:
+    def trace(
+        self, function: Callable[..., object] | None = None, /, *, errors: bool = True
+    ) -> object:
         """Report every call of a function as an activation of this neuron; see `rnts.trace`."""
         from rnts.trace import Run, decorate
 
@@ -176,15 +179,6 @@ def silent_kind() -> type[Neuron]:
 _new = object.__new__
 
 
-def _checked_id(peer_id: object) -> int:
-    """Raise TypeError or ValueError where this is no id of a neuron."""
-    if not isinstance(peer_id, int) or isinstance(peer_id, bool):
-        raise TypeError(f"a link goes to a neuron or to an id, not to {peer_id!r:.60}")
-    if not 0 < peer_id < 1 << 64:
-        raise ValueError(f"the id of a neuron is in 1 … 2^64 - 1, not {peer_id}")
-    return peer_id
-
-
 class Link:
     """What flows from one neuron to another."""
 
@@ -201,7 +195,7 @@ class Link:
         latency_ns: int | None = None,
         *,
         timestamp_ns: int | None = None,
-        **unknown: Any,
+        **unknown: object,
     ) -> bool:
         """Report what went to the peer since the last call, and how long one message took.
 
@@ -230,7 +224,7 @@ class Activation:
     _neuron: Neuron
     _start_ns: int
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Activation:  # noqa: PYI034 - `typing` is not loaded
         self._start_ns = time.perf_counter_ns()
         return self
 
@@ -242,8 +236,8 @@ class Activation:
     ) -> None:
         self._neuron.finish(self._start_ns)
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self) -> Activation:  # noqa: PYI034 - `typing` is not loaded
         return self.__enter__()
 
-    async def __aexit__(self, *error: Any) -> None:  # noqa: PYI036 - handed on
-        self.__exit__(*error)
+    async def __aexit__(self, *error: object) -> None:
+        self._neuron.finish(self._start_ns)

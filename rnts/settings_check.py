@@ -102,6 +102,8 @@ def _unknown(path: KeyPath) -> str:
     *above, name = path
     section = _field(tuple(above))
     assert not isinstance(section, FieldInfo)
+    if reason := section.no_settings.get(str(name)):
+        return reason
     known = list(section.model_fields)
     paths = (leaf[:length] for leaf, _ in leaves() for length in range(1, len(leaf) + 1))
     elsewhere = [dotted(other) for other in paths if other[-1] == name]

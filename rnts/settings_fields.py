@@ -1,6 +1,7 @@
 """What settings are made of: sections, whose fields say what they mean and what belongs there."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -18,6 +19,8 @@ class Section(BaseModel):
     """What all sections share: no other names than these, no conversion of types, no change."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    # Names that somebody may look for here, and why there is no such setting.
+    no_settings: ClassVar[Mapping[str, str]] = {}
 
 
 def setting(

@@ -22,6 +22,7 @@ from rnts.settings_fields import whole as _whole
 from rnts.settings_spool import SpoolSettings
 from rnts.settings_tree import KeyPath
 from rnts.settings_values import check_unique, with_scheme
+from rnts.settings_wire import FloatErrors
 
 ENDPOINTS_MAX = 16
 _FILE = "an absolute path or null"
@@ -38,6 +39,7 @@ class Collection(Section):
     compression: Literal["lz4", "rice", "none"] = _setting(
         "how frames are packed: quickly, and by lz4 where that pays; as small as can be; quickly"
     )
+    error_max: FloatErrors
 
     @property
     def lane_slots(self) -> int:

@@ -113,14 +113,14 @@ if TYPE_CHECKING:
 
 
 def trace(
-    function: Any = None,
+    function: Callable[..., object] | None = None,
     /,
     *,
     name: str | None = None,
     group: str | None = None,
     role: str = "function",
     errors: bool = True,
-) -> Any:
+) -> object:
     """Report every call of a function, coroutine function, generator or async generator.
 
     `name` is module.qualname and `group` the module unless given. Each process has its own neuron

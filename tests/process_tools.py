@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,13 +47,16 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 @contextmanager
-def running(*arguments: str, inside: str | None = None, **environment: str) -> Iterator[Process]:
+def running(
+    *arguments: str, inside: str | None = None, under: Sequence[str] = (), **environment: str
+) -> Iterator[Process]:
     """`rnts ARGUMENTS` while the block lasts; whatever happens, it is gone afterwards.
 
-    `inside` is a network namespace that it runs in.
+    `inside` is a network namespace that it runs in, `under` a command that becomes it.
     """
+    before = ["ip", "netns", "exec", inside] if inside else under
     process = subprocess.Popen(
-        [*(["ip", "netns", "exec", inside] if inside else []), *command(*arguments)],
+        [*before, *command(*arguments)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

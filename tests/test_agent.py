@@ -11,8 +11,7 @@ from types import SimpleNamespace
 import pytest
 import zmq
 
-from rnts import agent as module
-from rnts import layout
+from rnts import cutting, layout
 from rnts.accounting import LANE_DROPS
 from rnts.agent import Agent, AgentOptions
 from rnts.aggregator import Aggregator
@@ -394,6 +393,6 @@ def test_the_watermark_waits_for_programs_not_looked_for(monkeypatch: pytest.Mon
     monkeypatch.setattr(agent._collector, "discover", lambda: looks_ns.append(time.time_ns()))
     stalled = SimpleNamespace(**{**vars(time), "time_ns": lambda: time.time_ns() + SECOND})
     agent.run(Turn(lambda: len(looks_ns) > 1), lambda: None)
-    monkeypatch.setattr(module, "time", stalled)
-    assert agent._drain() == 0
-    assert agent._watermark_ns <= looks_ns[-1]
+    monkeypatch.setattr(cutting, "time", stalled)
+    assert agent._cutting.drain() == 0
+    assert agent._cutting.watermark_ns <= looks_ns[-1]

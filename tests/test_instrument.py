@@ -4,14 +4,14 @@ import asyncio
 import logging
 import threading
 from asyncio import BaseEventLoop
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from capture_tools import run_python
-from trace_tools import Watched, watched_process
+from trace_tools import Watched
 
 import rnts
 from rnts import instrumentation
@@ -24,13 +24,6 @@ PLACES: list[tuple[str, Any, str]] = [
     ("multiprocessing", BaseProcess, "start"),
     ("logging", logging.Logger, "callHandlers"),
 ]
-
-
-@pytest.fixture
-def process(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    """This process, with a producer of the test's own."""
-    with watched_process(runtime_folder, monkeypatch) as watched:
-        yield watched
 
 
 def patched() -> set[str]:

@@ -2,13 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from trace_tools import Watched, watched_process
+from trace_tools import Watched
 
 import rnts
 from rnts import instrument_asyncio, instrumentation
@@ -16,13 +15,6 @@ from rnts.instrument_asyncio import LoopWatch
 
 INTERVAL_S = 0.25
 TICKS_MAX = 60_000  # so that a test that waits in vain ends
-
-
-@pytest.fixture
-def process(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    """This process, with a producer of the test's own."""
-    with watched_process(runtime_folder, monkeypatch) as watched:
-        yield watched
 
 
 class StandingLoop:

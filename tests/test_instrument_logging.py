@@ -1,24 +1,16 @@
 """Instrumented logging: errors that are logged are events, and logging goes on as ever."""
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from capture_tools import run_python
-from trace_tools import Watched, watched_process
+from trace_tools import Watched
 
 import rnts
 
 log = logging.getLogger("app.part")
-
-
-@pytest.fixture
-def process(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    """This process, with a producer of the test's own."""
-    with watched_process(runtime_folder, monkeypatch) as watched:
-        yield watched
 
 
 def test_errors_are_told_and_counted(process: Watched) -> None:

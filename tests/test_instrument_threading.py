@@ -18,13 +18,10 @@ LAST = ("Deactivated", ["the last thread of its kind has ended"])
 
 
 @pytest.fixture
-def process(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+def process(process: Watched) -> Iterator[Watched]:
     """This process, with a producer of the test's own and its threads instrumented."""
-    with (
-        watched_process(runtime_folder, monkeypatch) as watched,
-        rnts.instrument("threading"),
-    ):
-        yield watched
+    with rnts.instrument("threading"):
+        yield process
 
 
 def run(thread: threading.Thread) -> None:

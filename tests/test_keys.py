@@ -1,5 +1,6 @@
 """Keys: where they lie, who may read them, and what `rnts keys` says and refuses."""
 
+import json
 import os
 from pathlib import Path
 
@@ -187,11 +188,18 @@ def test_keys_are_made_shown_allowed_and_removed(
         assert result.exit_code == 0, result.exception
         return result.stdout.strip()
 
+    nobody = CliRunner().invoke(app, ["list"])
+    assert (nobody.exit_code, nobody.stdout) == (0, "")
+    assert nobody.stderr.startswith("rnts: nobody is let in or believed yet; `rnts keys allow")
+    assert json.loads(keys("list", "--json")) == {"version": 1, "allowed": [], "trusted": []}
     public = keys("generate")
     assert keys("show") == public
     keys("allow", ONE, "web-1", "--agent", "7")
     keys("trust", "far:8090", TWO)
     assert keys("list") == f"{ONE}  agent   web-1  only agent 7\n{TWO}  trusted tcp://far:8090"
+    told = json.loads(keys("list", "--json"))
+    assert told["allowed"] == [{"key": ONE, "role": "agent", "name": "web-1", "agent_id": "7"}]
+    assert told["trusted"] == [{"endpoint": "tcp://far:8090", "key": TWO}]
     keys("remove", "web-1")
     refused = CliRunner().invoke(app, ["remove", "web-1"]).exception
     assert isinstance(refused, UsageError)

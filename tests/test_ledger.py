@@ -1,12 +1,16 @@
 """The ledger: a record is appended once or not, by one owner, and what was changed shows."""
 
+import errno
+import os
+import resource
 import sqlite3
 from pathlib import Path
 
 import pytest
 
 from rnts.errors import LedgerError
-from rnts.ledger import CONDITIONS, Conflict, Ledger, Unknown
+from rnts.ledger import Conflict, Ledger, Unknown
+from rnts.ledger_conditions import CONDITIONS, condition_of
 
 
 @pytest.fixture
@@ -113,3 +117,24 @@ def test_compaction_keeps_a_start_and_what_it_follows(path: Path) -> None:
         assert ledger.anchor("log") == (14, digests[14])
         assert ledger.append_if("log", 20, b"y") == 21
         assert ledger.damage() == []
+
+
+def test_one_code_of_sqlite_is_told_apart_by_looking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be opened in a folder that is there, and written at a limit, has its own name."""
+    path = tmp_path / "ledger.sqlite"
+    cannot_open, failed = sqlite3.OperationalError(), sqlite3.OperationalError()
+    cannot_open.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+    failed.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+    assert condition_of(cannot_open, path) == condition_of(cannot_open) == "missing"
+    assert condition_of(failed, path) == condition_of(failed) == "io"
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert condition_of(cannot_open, path) == "readonly"
+    path.write_bytes(bytes(10_000))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (10_000, -1))
+    assert condition_of(failed, path) == "limited"
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1 << 30, -1))
+    assert condition_of(failed, path) == "io"
+    for number, name in ((errno.EROFS, "readonly"), (errno.ENOSPC, "full"), (errno.EIO, "missing")):
+        assert condition_of(OSError(number, "")) == name

@@ -112,6 +112,22 @@ def test_the_counts_of_another_aggregator_are_not_compared() -> None:
             {"agents": [{"host": "h", "pid": 7, "lanes_quarantined": {"positions": 2}}]},
             "WARNING  agent 7 on h reads some lanes no more, since what they say cannot be: pos",
         ),
+        (
+            {"agents": [{"host": "h", "pid": 7, "clock_notice": "its clock is 300 ms behind"}]},
+            "WARNING  agent 7 on h: its clock is 300 ms behind",
+        ),
+        (
+            {
+                "aggregator": {
+                    "ledger": {"condition": "full", "advice": "no room", "windows_behind": 4}
+                }
+            },
+            "WARNING  the ledger is not written: no room; 4 windows wait; nothing is lost, agents",
+        ),
+        (
+            {"aggregator": {"ledger": {"condition": None, "set_aside": "/x.damaged"}}},
+            "WARNING  the ledger was damaged: it lies at /x.damaged, and a new one was begun",
+        ),
         ({"window": {"complete": False}}, "WARNING  the last window is incomplete"),
         (
             {"window": {"complete": False, "start_ns": 1}, "aggregator": {"started_ns": 2}},

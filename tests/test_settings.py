@@ -7,6 +7,7 @@ import yaml
 from settings_tools import BATCH_SIZE, DATA, ROOT, isolate, said
 
 from rnts.errors import ConfigError
+from rnts.model import METRICS
 from rnts.settings import PROCESSES, load, load_file, table
 from rnts.settings_models import leaves
 from rnts.settings_tree import dotted
@@ -28,7 +29,8 @@ def test_defaults_are_those_of_the_seed_but_for_what_is_not_built() -> None:
     seed = yaml.safe_load((DATA / "agent.yaml").read_text())["telemetry"]
     seed["transport"] |= {"protocol": "zmq", "endpoints": [], "encryption": "auto"}
     seed["transport"] |= {"keys_dir": None, "tls": dict.fromkeys(("ca", "certificate", "key"))}
-    seed["collection"] |= {"batch_timeout_ms": 2}
+    errors = {field.name: field.step / 2 for field in METRICS if field.step}
+    seed["collection"] |= {"batch_timeout_ms": 2, "error_max": errors}
     seed["sampling"] |= {"base_rate": 1.0, "adaptive": False}
     assert found["telemetry"] == seed
     assert found["alerts"] == []

@@ -40,6 +40,7 @@ OWNERS = {
     "pynvml": ("rnts/host*.py",),
     "yaml": ("rnts/settings*.py",),
     "pydantic": ("rnts/settings*.py",),
+    "pydantic_core": ("rnts/settings*.py",),
     "typer": ("commands/*", "rnts/__main__.py"),
     "rich": ("commands/*",),
 }
