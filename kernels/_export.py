@@ -80,7 +80,10 @@ def full_name(function: Any) -> str:
 
 def _compiled(dispatcher: Any, declared: str) -> tuple[dict[str, Any], bytes]:
     """What Numba's cache has for a kernel: symbols and types, and the object code."""
-    (result,) = dispatcher.overloads.values()
+    from numba.core.sigutils import normalize_signature
+
+    # By its signature: a caller that is compiled gives a literal number a type of its own.
+    result = dispatcher.overloads[normalize_signature(declared)[0]]
     cache = dispatcher._cache
     key = cache._index_key(declared, result.target_context.codegen())
     entry = cache._cache_file.load(key)

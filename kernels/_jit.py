@@ -39,8 +39,9 @@ else:
         # Numba reads the variable in locators of processes that we start, too.
         numba.config.CACHE_DIR = str(CACHE_FOLDER)
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 _entry_points: list[tuple[Any, str]] = []
+_ready: set[Callable[..., Any]] = set()  # those that have the code of their signature
 
 
 def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
@@ -91,9 +92,11 @@ def compile_all() -> Iterator[tuple[str, bool]]:
     if OBJECTS is not None or numba.config.DISABLE_JIT:
         return
     for dispatcher, signature in _entry_points:
-        if not dispatcher.signatures:
+        # One that was compiled for a caller, which has a literal number for it, is not ready yet.
+        if dispatcher.py_func not in _ready:
             dispatcher.compile(signature)
             dispatcher.disable_compile()
+            _ready.add(dispatcher.py_func)
         hits = sum(dispatcher.stats.cache_hits.values())
         yield f"{dispatcher.py_func.__module__}.{dispatcher.__name__}", hits > 0
 

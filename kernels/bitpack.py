@@ -1,7 +1,8 @@
 """Words and blocks of bits: up to 64 unsigned integers, each as wide as the largest needs.
 
 Guarantee: what `pack_block` wrote, `unpack_block` reads, exactly; up to SPARE_BYTES past a block
-are loaded and never used. Cost: 1.0 ns a value to pack, 0.8-1.0 ns to unpack, on one core.
+are loaded and never used. Cost of a value on one core: 0.5-0.7 ns to pack and 0.6 ns to unpack
+where four fit into a word, else 0.9-1.0 ns and 0.8-1.0 ns.
 
 Value j of a block takes the bits [j * width, (j + 1) * width), bit b of a block being bit b % 8 of
 byte b // 8. Bits that are left over are 0 and are not looked at. `kernels/runs.py` says which
@@ -21,6 +22,7 @@ REFUSED = -1  # no room to write, or no run to read
 # and then neither merge the eight loads of a word nor keep up (2.6 instead of 0.9 ns a value).
 _ONE, _THREE, _SEVEN, _EIGHT = np.uint64(1), np.uint64(3), np.uint64(7), np.uint64(8)
 _WORD_BITS, _LAST_BIT = np.uint64(64), np.uint64(63)
+_WHOLE_BYTES = np.uint64(56)  # of a count of bits below 64
 _WIDTH_OF_ONE_LOAD = 56  # 64 less the 7 bits by which a value may miss the start of a byte
 
 
@@ -64,8 +66,45 @@ def end_bits(out, at, word, fill):
 
 
 @device
+def _pack_fours(values, start, stop, shift, width, out, position):
+    """`pack_block` for values of which four fit into a word; writes up to eight bytes past them.
+
+    What is carried from word to word makes the loop wait, so it is carried for four at once.
+    """
+    at, word, fill = np.uint64(position), np.uint64(0), np.uint64(0)
+    one, down = np.uint64(width), np.uint64(shift)
+    two, four = one + one, one << np.uint64(2)
+    fours = (stop - start) >> 2
+    i = np.uint64(start)
+    for _ in range(fours):
+        low = values[i] | (values[i + _ONE] << one)
+        high = values[i + np.uint64(2)] | (values[i + _THREE] << one)
+        # The bits below `shift` are 0 in all of them, so that they can go together.
+        word |= ((low | (high << two)) >> down) << fill
+        put_word(out, at, word)
+        fill += four
+        at += fill >> _THREE
+        word >>= fill & _WHOLE_BYTES
+        fill &= _SEVEN
+        i += np.uint64(4)
+    while i < np.uint64(stop):
+        word |= (values[i] >> down) << fill
+        put_word(out, at, word)
+        fill += one
+        at += fill >> _THREE
+        word >>= fill & _WHOLE_BYTES
+        fill &= _SEVEN
+        i += _ONE
+
+
+@device
 def pack_block(values, start, stop, shift, width, out, position):
     """Write values[start:stop] >> shift, `width` (1 to 64) bits each."""
+    end = position + (((stop - start) * width + 7) >> 3)
+    is_narrow = 4 * width <= _WIDTH_OF_ONE_LOAD and 4 * width + shift <= WIDTH_MAX
+    if is_narrow and end + 8 <= len(out):
+        _pack_fours(values, start, stop, shift, width, out, position)
+        return
     at, bits, down = np.uint64(position), np.uint64(width), np.uint64(shift)
     word = np.uint64(0)
     fill = np.uint64(0)
@@ -83,8 +122,32 @@ def pack_block(values, start, stop, shift, width, out, position):
 
 
 @device
+def _unpack_fours(data, position, width, values, start, stop):
+    """`unpack_block` for values of which four lie in one word, wherever it begins in its byte."""
+    at, bit, one = np.uint64(position), np.uint64(0), np.uint64(width)
+    two, three, four = one + one, one + one + one, one << np.uint64(2)
+    mask = ~np.uint64(0) >> (_WORD_BITS - one)
+    i = np.uint64(start)
+    for _ in range((stop - start) >> 2):
+        word = get_word(data, at + (bit >> _THREE)) >> (bit & _SEVEN)
+        values[i] = word & mask
+        values[i + _ONE] = (word >> one) & mask
+        values[i + np.uint64(2)] = (word >> two) & mask
+        values[i + _THREE] = (word >> three) & mask
+        bit += four
+        i += np.uint64(4)
+    while i < np.uint64(stop):
+        values[i] = (get_word(data, at + (bit >> _THREE)) >> (bit & _SEVEN)) & mask
+        bit += one
+        i += _ONE
+
+
+@device
 def unpack_block(data, position, width, values, start, stop):
     """Read values[start:stop], `width` bits each; up to SPARE_BYTES past the block are loaded."""
+    if 4 * width <= _WIDTH_OF_ONE_LOAD:
+        _unpack_fours(data, position, width, values, start, stop)
+        return
     at = np.uint64(position)
     bits = np.uint64(width)
     mask = ~np.uint64(0) >> (_WORD_BITS - bits)

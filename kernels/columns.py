@@ -35,7 +35,7 @@ WORD, SHIFT, STORAGE, SLOPE = 0, 1, 2, 3
 # from SECONDS on what counters differ from going on as before.
 GAPS, LENGTHS, SECONDS, STREAM_LINES = 39, 40, 41, 45
 # Lines of `work`, int64[WORK_LINES, records].
-ROW, MASK, NEW, SHAPE, PLACE, WORK_LINES = 0, 1, 2, 3, 4, 5
+ROW, MASK, NEW, SHAPE, PLACE, HOME, WORK_LINES = 0, 1, 2, 3, 4, 5, 6
 # Lines of `tables`, `states` and `keys`: the two dictionaries.
 NEURON_LINE, SHAPE_LINE, DICTIONARIES = 0, 1, 2
 SHAPE_KIND_SHIFT = 32  # a shape is a record's kind above its mask
@@ -52,6 +52,10 @@ START, STOP = 25, 26  # the records that a pass is at
 KINDS_SEEN = 27  # a bit for each kind that occurs
 SECOND = 28  # a bit for each field whose changes are those of changes
 NOTED = 29  # records whose new fields stand in the rows already
+NEXT_PLACE, LAST_TIME = (
+    30,
+    31,
+)  # where the record after those that were read is, and their last time
 # A word a field: how many values are first of their neuron, how many there are, how many are not on
 # the grid, where those stand in the frame; and where the next first and the next other value stand
 # in the field's line of `streams`.
@@ -63,9 +67,10 @@ NO_ROOM, BAD_SLOT, BAD_COLUMN, BAD_DICTIONARY, BAD_SHAPE = -1, -2, -3, -4, -5
 BAD_RUN, BAD_INDEX, BAD_SPARSE, BAD_TEXT, BAD_GRID = -6, -7, -8, -9, -10
 FEW_ROWS = -11  # the reader has to make room for more neurons or shapes, and call again
 
-# Records pass through the fields in groups of this many, so that what fifteen passes over them
-# touch (slots, rows of neurons, streams) stays in the nearest caches.
-GROUP_RECORDS = 512
+# Records pass through the fields in groups of this many, so that what several passes over them
+# touch (slots, rows of neurons, streams) stays in the nearest cache.
+GROUP_RECORDS = 128
+CACHED_ROWS = 1_024  # of neurons, which stay near; those of more are fetched ahead
 KEYS_MAX = 1 << 20  # different neurons of a group, and different shapes
 SCALE_MIN, SCALE_MAX = 2.0**-64, 2.0**64  # steps in one unit
 GRID_STEPS_MAX = 2.0**51  # from zero to either end of a grid: there float64 still tells halves
@@ -128,6 +133,8 @@ def count_fields(work, line, control, counts):
         for i in range(np.uint64(start), np.uint64(stop)):
             union |= work[line, i]
             common &= work[line, i]
+        if union == 0:
+            continue
         for field in range(FIELD_COLUMNS):
             count = np.int64(0)
             if (common >> field) & 1 != 0:

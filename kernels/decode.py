@@ -8,7 +8,7 @@ Cost: 14-18 ns a record of 14 metrics.
 import numpy as np
 
 from rnts.kernels import columns
-from rnts.kernels._jit import device, kernel
+from rnts.kernels._jit import device
 from rnts.kernels.atomics import prefetch_word
 from rnts.kernels.bitpack import get_word
 from rnts.kernels.changes import MARK, read_changes
@@ -222,10 +222,7 @@ def _read_all(data, layout, scales, rows, shapes, work, streams, directory, cont
     return _check_texts(data, texts, streams, control) if texts[_FROM] < texts[_TO] else 0
 
 
-@kernel(
-    "int64(uint8[::1], int64[:,::1], float64[::1], int64[:,::1], int64[::1],"
-    " Tuple((int64[:,::1], uint64[:,::1], int64[:,::1])), int64[::1])"
-)
+@device
 def read_columns(data, layout, scales, rows, shapes, scratch, control):
     """Check and unpack data[control[POSITION]:control[END]]; returns 0 or a fault.
 

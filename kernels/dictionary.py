@@ -27,7 +27,7 @@ _MIX_FIRST, _MIX_SECOND = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A8
 
 
 @device
-def _home(key, state):
+def home_of(key, state):
     """The entry at which the search for `key` begins."""
     mixed = np.uint64(key ^ state[SEED])
     mixed = (mixed ^ (mixed >> _HALF)) * _MIX_FIRST
@@ -36,11 +36,10 @@ def _home(key, state):
 
 
 @device
-def row_of(table, state, keys, key):
-    """The row of int64 `key`, a new one if it has none in this epoch; FULL if there is no more."""
+def row_at(table, state, keys, key, entry):
+    """`row_of`, for who knows `home_of` the key already: it can have been fetched by then."""
     epoch = state[EPOCH]
     last_entry = ~np.uint64(0) >> np.uint64(state[HASH_SHIFT])
-    entry = _home(key, state)
     while table[entry, 1] >> ROW_BITS == epoch:
         if table[entry, 0] == key:
             return table[entry, 1] & _ROW_MASK
@@ -53,6 +52,12 @@ def row_of(table, state, keys, key):
     keys[row] = key
     state[COUNT] = row + 1
     return row
+
+
+@device
+def row_of(table, state, keys, key):
+    """The row of int64 `key`, a new one if it has none in this epoch; FULL if there is no more."""
+    return row_at(table, state, keys, key, home_of(key, state))
 
 
 @kernel("int64(int64[:,::1], int64[::1], int64[::1], int64[::1], int64[::1])")

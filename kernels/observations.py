@@ -49,7 +49,7 @@ def observe(count, sources, owners, records, readings, rows, observed):
     """
     _, times_ns, _, masks, values, floats, _, _ = records
     fields = values.shape[1]
-    values, floats, rows = values.ravel(), floats.ravel(), rows.ravel()
+    values, floats, rows = values.reshape(-1), floats.reshape(-1), rows.reshape(-1)
     counters = _mask_of(readings, INCREASE)
     metrics = (1 << readings.size) - 1
     refused = 0

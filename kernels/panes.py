@@ -115,7 +115,7 @@ def add_moments(count, places, observed, weights, weighted, moments):
     `weighted` is 1 for a column to which weights apply, else 0. The inner loop is plain and of
     constant length so that it compiles to vector instructions: 13 ns a row of 64 numbers.
     """
-    moments = moments.ravel()
+    moments = moments.reshape(-1)
     for j in range(count):
         first, weight = places[j], weights[j]
         for c in range(COLUMNS):
@@ -134,7 +134,7 @@ def add_moments(count, places, observed, weights, weighted, moments):
 def add_histograms(count, places, group_places, observed, weights, weighted, duration, panes):
     """Add observations to the histograms of their groups, and durations to those of neurons."""
     _, _, _, small, _, _, buckets = panes
-    small, buckets = small.ravel(), buckets.ravel()
+    small, buckets = small.reshape(-1), buckets.reshape(-1)
     for j in range(count):
         first = group_places[j] * COLUMNS
         for c in range(COLUMNS):

@@ -1,23 +1,24 @@
-"""Checked columns to the arrays of records: what is left once `decode` found nothing wrong.
+"""Columns to records: the one call in which a decoder opens those of a frame.
 
-Guarantee: after a `read_columns` that returned 0, this writes RECORDS entries (one more where the
-texts begin) and cannot fail. Cost: about 3 ns a record without text.
+Guarantee: `decode_columns` returns 0 or a fault, and what a frame says is used only once `decode`
+has found nothing wrong with any of it. Cost: about 3 ns a record without text, beside `decode` and
+`add`.
 """
 
 import numpy as np
 
 from rnts.kernels import columns
-from rnts.kernels._jit import kernel
+from rnts.kernels._jit import device, kernel
+from rnts.kernels.add import add_last
 from rnts.kernels.bitpack import get_word
+from rnts.kernels.decode import read_columns
 from rnts.kernels.sparse import read_sparse
 
 
-@kernel(
-    "int64(int64[:,::1], int64[::1], Tuple((int64[:,::1], uint64[:,::1], int64[:,::1])),"
-    " int64[::1], uint64[::1], int64[::1], uint8[::1], int64[::1])"
-)
-def fill_heads(rows, shapes, scratch, control, ids, times_ns, kinds, masks):
-    """Write each record's neuron, time, kind and mask; returns how many records there are."""
+@device
+def _fill_heads(rows, shapes, scratch, control, records):
+    """Write each record's neuron, time, kind and mask."""
+    ids, times_ns, kinds, masks, _, _, _ = records
     work, streams, _ = scratch
     time = control[columns.FIRST_TIME]
     for i in range(np.uint64(control[columns.RECORDS])):
@@ -27,12 +28,11 @@ def fill_heads(rows, shapes, scratch, control, ids, times_ns, kinds, masks):
         shape = shapes[np.uint64(work[columns.SHAPE, i])]
         kinds[i] = np.uint8(shape >> columns.SHAPE_KIND_SHIFT)
         masks[i] = work[columns.MASK, i]
-    return control[columns.RECORDS]
 
 
-@kernel("int64(uint8[::1], uint64[:,::1], int64[::1], int64[::1], uint8[::1])")
-def fill_texts(data, streams, control, text_offsets, text):
-    """Copy the texts, and write where that of each record begins; returns their size in bytes."""
+@device
+def _fill_texts(data, streams, control, text_offsets, text):
+    """Copy the texts, and write where that of each record begins."""
     records, position = control[columns.RECORDS], control[columns.TEXT_AT]
     size, index = np.int64(0), 0
     for i in range(control[columns.TEXT_COUNT]):
@@ -45,13 +45,11 @@ def fill_texts(data, streams, control, text_offsets, text):
         index += 1
     for i in range(size):
         text[i] = data[position + i]
-    return size
 
 
-@kernel("int64(uint8[::1], uint64[:,::1], int64[:,::1], int64[::1])")
-def fill_exceptions(data, streams, values, control):
-    """Write the values that are not on a grid over their placeholders; returns how many."""
-    written = 0
+@device
+def _fill_exceptions(data, streams, values, control):
+    """Write the values that are not on a grid over their placeholders."""
     for field in range(columns.FIELD_COLUMNS):
         count = control[columns.EXCEPTIONS + field]
         if count > 0:
@@ -62,5 +60,38 @@ def fill_exceptions(data, streams, values, control):
                 index = np.int64(streams[columns.GAPS, i])
                 word = get_word(data, np.uint64(position + columns.WORD_BYTES * i))
                 values[index, field] = np.int64(word)
-            written += count
-    return written
+
+
+@kernel(
+    "int64(uint8[::1], int64, int64, Tuple((int64[:,::1], float64[::1])),"
+    " Tuple((int64[:,::1], int64[::1])), Tuple((int64[:,::1], uint64[:,::1], int64[:,::1])),"
+    " Tuple((uint64[::1], int64[::1], uint8[::1], int64[::1], int64[:,::1], int64[::1],"
+    " uint8[::1])), int64[::1])"
+)
+def decode_columns(data, start, end, model, known, scratch, records, control):
+    """Read the control[RECORDS] records in data[start:end]; returns 0 or a fault.
+
+    model: (layout, scales); known: (rows, shapes); scratch: (work, streams, directory); records:
+    the arrays of `Records` in their order. control[NEURONS_BEFORE] and control[SHAPES_BEFORE] say
+    what is known, and the same with AFTER what is known now. A fault has changed nothing;
+    control[POSITION] is about where it is. After FEW_ROWS there is to be room for what AFTER says.
+    """
+    layout, scales = model
+    rows, shapes = known
+    work, streams, _ = scratch
+    count, neurons = control[columns.RECORDS], control[columns.NEURONS_BEFORE]
+    known_shapes = control[columns.SHAPES_BEFORE]
+    for word in range(columns.RECORDS, columns.CONTROL_WORDS):
+        control[word] = 0
+    control[columns.PREFETCHES] = neurons > columns.CACHED_ROWS
+    control[columns.RECORDS] = count
+    control[columns.NEURONS_BEFORE], control[columns.SHAPES_BEFORE] = neurons, known_shapes
+    control[columns.POSITION], control[columns.END] = start, end
+    fault = read_columns(data, layout, scales, rows, shapes, scratch, control)
+    if fault != 0:
+        return fault
+    add_last(layout, scales, rows, work, streams, records[4], control)
+    _fill_heads(rows, shapes, scratch, control, records)
+    _fill_texts(data, streams, control, records[5], records[6])
+    _fill_exceptions(data, streams, records[4], control)
+    return 0

@@ -28,54 +28,48 @@ def _grown(count: int, capacity: int) -> int:
 
 
 class EncoderState:
-    """An encoder's neurons and shapes by their keys, and what it last sent of each neuron."""
+    """An encoder's neurons and shapes by their keys, and what it last sent of each neuron.
+
+    `neurons` and `shapes` are how many of them the group has: who encodes keeps both up to date.
+    `known` are the arrays, as `encode_columns` takes them.
+    """
 
     def __init__(self) -> None:
-        self.states = np.zeros((columns.DICTIONARIES, dictionary.STATE_WORDS), np.int64)
-        self.states[:, dictionary.SEED] = secrets.randbits(62)
-        self.tables = np.zeros((columns.DICTIONARIES, 0, 2), np.int64)
-        self.keys = np.zeros((columns.DICTIONARIES, 0), np.int64)
-        self.rows = _rows(0)
-
-    @property
-    def neurons(self) -> int:
-        """How many neurons the group has."""
-        return int(self.states[columns.NEURON_LINE, dictionary.COUNT])
-
-    @property
-    def shapes(self) -> int:
-        """How many combinations of a kind and a mask the group has."""
-        return int(self.states[columns.SHAPE_LINE, dictionary.COUNT])
+        self.neurons = self.shapes = 0
+        states = np.zeros((columns.DICTIONARIES, dictionary.STATE_WORDS), np.int64)
+        states[:, dictionary.SEED] = secrets.randbits(62)
+        tables = np.zeros((columns.DICTIONARIES, 0, 2), np.int64)
+        keys = np.zeros((columns.DICTIONARIES, 0), np.int64)
+        self.known = (tables, states, keys, _rows(0))
 
     def clear(self) -> None:
         """Forget everything; memory that the last group hardly used is given back."""
-        if self.keys.shape[1] > max(_ROWS_KEPT, 4 * self.neurons, 4 * self.shapes):
-            self.keys = self.keys[:, :0].copy()
-            self.rows = _rows(0)
-        self.states[:, dictionary.EPOCH] += 1
-        self.states[:, dictionary.COUNT] = 0
+        tables, states, keys, _ = self.known
+        if keys.shape[1] > max(_ROWS_KEPT, 4 * self.neurons, 4 * self.shapes):
+            self.known = (tables, states, keys[:, :0].copy(), _rows(0))
+        states[:, dictionary.EPOCH] += 1
+        states[:, dictionary.COUNT] = 0
+        self.neurons = self.shapes = 0
 
-    def has_room(self, news: int) -> bool:
-        """Whether the group can take so many new neurons; makes room for them if it can."""
-        known, capacity = max(self.neurons, self.shapes), self.keys.shape[1]
-        if known + news > NEURONS_MAX:
-            return False
-        if known + news > capacity:
-            self._grow(_grown(known + news, capacity))
-        return True
+    def can_take(self, news: int) -> bool:
+        """Whether the group can have so many more neurons and shapes."""
+        return max(self.neurons, self.shapes) + news <= NEURONS_MAX
 
-    def _grow(self, capacity: int) -> None:
-        used = self.keys.shape[1]
-        keys = np.zeros((columns.DICTIONARIES, capacity), np.int64)
-        keys[:, :used] = self.keys
-        rows = _rows(capacity)
-        rows[: self.neurons] = self.rows[: self.neurons]
-        self.keys, self.rows = keys, rows
+    def make_room(self, news: int) -> None:
+        """Have room for so many more neurons and shapes."""
+        _, states, keys, rows = self.known
+        used = keys.shape[1]
+        capacity = _grown(max(self.neurons, self.shapes) + news, used)
+        wider_keys = np.zeros((columns.DICTIONARIES, capacity), np.int64)
+        wider_keys[:, :used] = keys
+        more_rows = _rows(capacity)
+        more_rows[: self.neurons] = rows[: self.neurons]
         bits = (2 * capacity - 1).bit_length()
-        self.tables = np.zeros((columns.DICTIONARIES, 1 << bits, 2), np.int64)
-        self.states[:, dictionary.HASH_SHIFT] = 64 - bits
+        tables = np.zeros((columns.DICTIONARIES, 1 << bits, 2), np.int64)
+        states[:, dictionary.HASH_SHIFT] = 64 - bits
         for line in range(columns.DICTIONARIES):
-            dictionary.refill(self.tables[line], self.states[line], keys[line])
+            dictionary.refill(tables[line], states[line], wider_keys[line])
+        self.known = (tables, states, wider_keys, more_rows)
 
 
 class DecoderSession:

@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from rnts.codec_state import DecoderSession, EncoderState
 from rnts.frame_header import EVENTS, NAMES, refused
-from rnts.kernels import columns, decode, deltas, encode, unfold
+from rnts.kernels import columns, plain
+from rnts.kernels.encode import encode_columns
 from rnts.kernels.runs import COMPACT, PLAIN
+from rnts.kernels.unfold import decode_columns
 from rnts.model import FIELDS, KIND_MASK, LAYOUT, STEPS, Kind, Storage
 from rnts.records import RECORDS_MAX, Records
 
@@ -23,12 +25,27 @@ SLOT_BYTES_MAX = 8 * _FIELDS_OF_SLOT_MAX + (8 + 2) * _GRIDDED.bit_count() + 8 + 
 _WIDTHS_AND_HEADERS = columns.GRIDS * (32 + 3 * SLOTS_PER_FRAME_MAX // 64) + 32 * columns.GRID_BYTES
 COLUMNS_BYTES_MAX = SLOTS_PER_FRAME_MAX * SLOT_BYTES_MAX + _WIDTHS_AND_HEADERS
 
-_CACHED_ROWS = 1_024  # of neurons, which stay near; those of more are fetched ahead
+# Words behind each line of scratch: lines that are powers of two apart share the same few places of
+# a cache, and a record goes into twenty lines at once.
+_LINE_PADDING = 64 + 8
 assert len(FIELDS) <= columns.FIELD_COLUMNS and KIND_MASK[Kind.SAMPLE] <= columns.ROW_FIELDS_MASK
 assert all(
     getattr(columns, f"STORAGE_{storage.name}") == storage and int(kind) < columns.KINDS
     for storage in Storage
     for kind in Kind
+)
+assert all(
+    (word, shift, storage) == LAYOUT[field][:3] and storage in (Storage.F32, Storage.F64)
+    for field, word, shift, storage in plain.FLOATS
+)
+assert all(
+    (word, shift, bits) == (LAYOUT[field][0], LAYOUT[field][1], FIELDS[field].storage.bits)
+    and not FIELDS[field].storage.is_float
+    for field, word, shift, bits in plain.GAUGES
+)
+assert all(
+    (word, 0, Storage.U64) == LAYOUT[field][:3] and FIELDS[field].role == "counter"
+    for field, word, _ in plain.COUNTERS
 )
 
 REASONS = {
@@ -87,12 +104,15 @@ class ColumnEncoder:
     def __init__(self, steps: Mapping[str, float] | None = None, is_compact: bool = False) -> None:
         self.state = EncoderState()
         self.flags = 0  # of the last frame, for who looks for events and names
-        self._layout = _layout()
-        self._scales = scales_of(steps or {})
-        self._work = np.zeros((columns.WORK_LINES, SLOTS_PER_FRAME_MAX), np.int64)
-        self._streams = np.zeros((columns.STREAM_LINES, SLOTS_PER_FRAME_MAX), np.uint64)
+        self._model = (_layout(), scales_of(steps or {}))
+        width = SLOTS_PER_FRAME_MAX + _LINE_PADDING
+        self._scratch = (
+            np.zeros((columns.WORK_LINES, width), np.int64),
+            np.zeros((columns.STREAM_LINES, width), np.uint64),
+        )
         self._control = _control()
         self._control[columns.EFFORT] = COMPACT if is_compact else PLAIN
+        self._words = self._control.data  # the same: Python reads and writes them in half the time
 
     def encode(
         self, slots: NDArray[np.int64], out: NDArray[np.uint8], start: int, is_keyframe: bool = True
@@ -101,39 +121,31 @@ class ColumnEncoder:
 
         Returns (the position after them, how many they are). Raises ValueError for more than
         SLOTS_PER_FRAME_MAX slots and for slots that hold no record; then, and where
-        `state.has_room(k)` is false, the next one has to be a keyframe.
+        `state.can_take(k)` is false, the next one has to be a keyframe.
         """
         if len(slots) > SLOTS_PER_FRAME_MAX:
             raise ValueError(
                 f"a frame takes {SLOTS_PER_FRAME_MAX} slots, and these are {len(slots)}"
             )
-        state, control = self.state, self._control
+        state, words = self.state, self._words
         if is_keyframe:
             state.clear()
         if len(slots) == 0:
             return start, 0
-        has_room = state.has_room(len(slots))
-        assert has_room, "who encodes begins a new group before this one is full"
-        control[columns.RECORDS :] = 0
-        control[columns.PREFETCHES] = state.neurons > _CACHED_ROWS
-        control[columns.POSITION] = start
-        control[columns.NEURONS_BEFORE], control[columns.SHAPES_BEFORE] = (
-            state.neurons, state.shapes,
-        )  # fmt: skip
-        work, streams, keys, rows = self._work, self._streams, state.keys, state.rows
-        records = encode.index_records(
-            slots, state.tables, state.states, keys, rows, work, streams, control
-        )
-        if records < 0:
-            raise ValueError(_MISUSES[records])
-        layout, scales = self._layout, self._scales
-        deltas.subtract_last(slots, layout, scales, rows, work, streams, control)
-        fault = encode.write_columns(slots, layout, scales, keys, work, streams, out, control)
-        if fault != 0:
-            raise ValueError(_MISUSES[fault])
-        kinds = int(control[columns.KINDS_SEEN])
+        found = columns.FEW_ROWS
+        while found == columns.FEW_ROWS:
+            found = encode_columns(
+                slots, state.known, self._model, self._scratch, out, start, self._control
+            )
+            if found == columns.FEW_ROWS:
+                assert state.can_take(len(slots)), "who encodes begins a new group before"
+                state.make_room(len(slots))
+        if found < 0:
+            raise ValueError(_MISUSES[found])
+        state.neurons, state.shapes = words[columns.NEURONS_AFTER], words[columns.SHAPES_AFTER]
+        kinds = words[columns.KINDS_SEEN]
         self.flags = EVENTS * (kinds >> Kind.EVENT & 1) | NAMES * (kinds >> Kind.NAME & 1)
-        return int(control[columns.POSITION]), records
+        return words[columns.POSITION], found
 
 
 class ColumnDecoder:
@@ -141,14 +153,21 @@ class ColumnDecoder:
 
     def __init__(self, text_bytes_max: int) -> None:
         self.records = Records.allocate(text_bytes_max)
+        records = self.records
+        self._arrays = (
+            records.ids, records.times_ns, records.kinds, records.masks, records.values,
+            records.text_offsets, records.text,
+        )  # fmt: skip
         self._spare = DecoderSession()
         self._layout = _layout()
+        width = RECORDS_MAX + _LINE_PADDING
         self._scratch = (
-            np.zeros((columns.WORK_LINES, RECORDS_MAX), np.int64),
-            np.zeros((columns.STREAM_LINES, RECORDS_MAX), np.uint64),
+            np.zeros((columns.WORK_LINES, width), np.int64),
+            np.zeros((columns.STREAM_LINES, width), np.uint64),
             np.zeros((columns.CRITICAL, 2), np.int64),
         )
         self._control = _control()
+        self._words = self._control.data
 
     def decode(
         self, data: NDArray[np.uint8], span: tuple[int, int], count: int, is_keyframe: bool,
@@ -170,35 +189,20 @@ class ColumnDecoder:
     def _decode(
         self, data: NDArray[np.uint8], span: tuple[int, int], count: int, session: DecoderSession
     ) -> Records:
-        records, control = self.records, self._control
-        layout, scratch = self._layout, self._scratch
-        work, streams, _ = scratch
-        fault, needed = columns.FEW_ROWS, (0, 0)
+        words, fault, needed = self._words, columns.FEW_ROWS, (0, 0)
         while fault == columns.FEW_ROWS:
             session.grow(*needed)
-            control[columns.RECORDS :] = 0
-            control[columns.PREFETCHES] = session.neurons > _CACHED_ROWS
-            control[columns.RECORDS] = count
-            control[columns.POSITION], control[columns.END] = span
-            control[columns.NEURONS_BEFORE] = session.neurons
-            control[columns.SHAPES_BEFORE] = session.shape_count
-            fault = decode.read_columns(
-                data, layout, session.scales, session.rows, session.shapes, scratch, control
+            words[columns.RECORDS] = count
+            words[columns.NEURONS_BEFORE] = session.neurons
+            words[columns.SHAPES_BEFORE] = session.shape_count
+            model, known = (self._layout, session.scales), (session.rows, session.shapes)
+            fault = decode_columns(
+                data, *span, model, known, self._scratch, self._arrays, self._control
             )
-            needed = int(control[columns.NEURONS_AFTER]), int(control[columns.SHAPES_AFTER])
+            needed = words[columns.NEURONS_AFTER], words[columns.SHAPES_AFTER]
         if fault != 0:
-            at = int(control[columns.POSITION]) or span[0]
+            at = words[columns.POSITION] or span[0]
             raise refused(REASONS[fault], at, data[: span[1]].data)
-        deltas.add_last(
-            layout, session.scales, session.rows, work, streams, records.values, control
-        )
-        unfold.fill_heads(
-            session.rows, session.shapes, scratch, control,
-            records.ids, records.times_ns, records.kinds, records.masks,
-        )  # fmt: skip
-        unfold.fill_texts(data, streams, control, records.text_offsets, records.text)
-        unfold.fill_exceptions(data, streams, records.values, control)
-        session.neurons = int(control[columns.NEURONS_AFTER])
-        session.shape_count = int(control[columns.SHAPES_AFTER])
-        records.count = count
-        return records
+        session.neurons, session.shape_count = needed
+        self.records.count = count
+        return self.records

@@ -109,7 +109,7 @@ class FrameEncoder:
             VERSION, flags, HEADER_BYTES, self._agent_id, self._incarnation,
             sequence, base, watermark_ns, count, raw_bytes, body_bytes,
         )  # fmt: skip
-        frame = seal_in_place(header, self._out)
+        frame = seal_in_place(header, self._out, self._view)
         if sequence:
             self._next, self.base = sequence + 1, base
             self.group_bytes = len(frame) + (0 if is_keyframe else self.group_bytes)
@@ -118,7 +118,7 @@ class FrameEncoder:
     def _can_go_on(self, sequence: int, slot_count: int) -> bool:
         """Whether a frame can belong to the present group."""
         is_next = self._next == sequence and self.base > 0
-        return is_next and self._columns.state.has_room(slot_count)
+        return is_next and self._columns.state.can_take(slot_count)
 
     def _put_sources(self, sources: NDArray[np.int64], position: int) -> int:
         """Write the section of sources; returns the position after it."""

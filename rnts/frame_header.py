@@ -120,27 +120,29 @@ def frame_header(data: Bytes) -> FrameHeader:
     return header
 
 
-def seal_in_place(header: FrameHeader, out: NDArray[np.uint8]) -> bytes:
+def seal_in_place(header: FrameHeader, out: NDArray[np.uint8], view: memoryview) -> bytes:
     """The frame of `header` and the body that stands where it has to in `out`, with its checksum.
 
-    The header's lengths must be true.
+    `view` is that of `out`, of which making one takes longer than using it. The header's lengths
+    must be true.
     """
     version, flags, header_bytes, *others = header
-    _HEADER.pack_into(out.data, 0, MAGIC, version, flags, header_bytes, 0, 0, *others, 0)
+    _HEADER.pack_into(view, 0, MAGIC, version, flags, header_bytes, 0, 0, *others, 0)
     size = header_bytes + header.body_bytes
-    _CHECKSUM.pack_into(out.data, _CHECKSUM_AT, int(checksum(out, size)) & _CHECKSUM_MASK)
-    return out[:size].tobytes()
+    _CHECKSUM.pack_into(view, _CHECKSUM_AT, checksum(out, size) & _CHECKSUM_MASK)
+    return bytes(view[:size])
 
 
 def seal(header: FrameHeader, body: Bytes) -> bytes:
     """The frame of `header` and `body`, with its checksum."""
     out = np.zeros(HEADER_BYTES + len(body), np.uint8)
     out[HEADER_BYTES:] = np.frombuffer(body, np.uint8)
-    return seal_in_place(header, out)
+    return seal_in_place(header, out, out.data)
 
 
 def frame_checksum(frame: Bytes) -> int:
     """The checksum of a frame as if its own bytes were 0."""
     content = np.frombuffer(frame, np.uint8).copy()
     content[_CHECKSUM_AT : _CHECKSUM_AT + _CHECKSUM.size] = 0
-    return int(checksum(content, len(content))) & _CHECKSUM_MASK
+    found: int = checksum(content, len(content))
+    return found & _CHECKSUM_MASK

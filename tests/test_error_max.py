@@ -81,7 +81,7 @@ def test_that_whole_numbers_lose_nothing_may_be_said() -> None:
 @given(
     error=ERRORS,
     values=st.lists(st.one_of(st.floats(), st.sampled_from(ODD)), min_size=1, max_size=20),
-    compression=st.sampled_from(("none", "lz4")),
+    compression=st.sampled_from(("none", "lz4", "rice")),
 )
 def test_the_declared_error_holds_for_every_value(
     field: object, error: float, values: list[float], compression: str

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,6 @@ from capture_tools import run_python
 from llvmlite import binding
 from numba import types
 
-from rnts import warmup
 from rnts.kernels import _arguments, _export, _jit, _objects
 from rnts.perf.processes import start_road
 from rnts.perf.sandbox import sandbox
@@ -310,9 +310,37 @@ def _ours() -> list[tuple[Any, str]]:
     return [entry for entry in _jit._entry_points if entry[0].py_func.__module__ == name]
 
 
-def test_warmup_leaves_ready_code(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`rnts warmup` writes the file anew where it is missing."""
-    ready.unlink()
-    list(warmup.compile_kernels())
+def test_warmup_leaves_ready_code(ready: Path, tmp_path: Path) -> None:
+    """`rnts warmup` writes the file anew where it is missing; the cache is a copy."""
+    folder = tmp_path / ready.parent.name
+    shutil.copytree(ready.parent, folder, ignore=shutil.ignore_patterns(ready.name))
+    assert _objects.find(folder) is None
 
-    assert _objects.find(ready.parent) is not None
+    environment = {**os.environ, "RNTS_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "rnts", "warmup"]
+    subprocess.run(command, env=environment, check=True, timeout=600)
+
+    assert _objects.find(folder) is not None
+
+
+CALLER = """
+    from rnts.kernels import _export, _jit, varint
+
+    @_jit.device
+    def call(values, out):
+        return varint.put_integers(values, out, 0)
+
+    put = varint.put_integers
+    call.compile("int64(int64[::1], uint8[::1])")
+    assert len(put.overloads) == 1, put.overloads
+    list(_jit.compile_all())
+    entry, code = _export._compiled(put, dict(_jit._entry_points)[put])
+    print(len(put.overloads), len(code) > 0)
+"""
+
+
+def test_what_a_caller_has_compiled_does_not_count() -> None:
+    """A kernel that was compiled for a caller's literal number still gets its own signature."""
+    answer = run_python(CALLER)
+
+    assert answer.stdout.split() == ["2", "True"], answer.stderr
