@@ -16,7 +16,7 @@ A process that has called `prefer_objects` gets its entry points from ready mach
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,17 @@ def builtin(signature: str) -> Callable[[Callable[..., Any]], Any]:
     return compile_it
 
 
-def compile_all() -> Iterator[tuple[str, bool]]:
-    """Compile or load each entry point that was imported; yields (name, came from the cache).
+def entry_names() -> list[str]:
+    """The entry points that were imported so far, by module and name."""
+    return [_name_of(dispatcher) for dispatcher, _ in _entry_points]
+
+
+def _name_of(dispatcher: Any) -> str:
+    return f"{dispatcher.py_func.__module__}.{dispatcher.__name__}"
+
+
+def compile_all(names: Collection[str] | None = None) -> Iterator[tuple[str, bool]]:
+    """Compile or load the entry points of these names, else all; yields (name, was in the cache).
 
     Afterwards a call with types that were not declared raises TypeError at once. A long-running
     process does this before it takes on work, so that nothing compiles on the road.
@@ -92,13 +101,16 @@ def compile_all() -> Iterator[tuple[str, bool]]:
     if OBJECTS is not None or numba.config.DISABLE_JIT:
         return
     for dispatcher, signature in _entry_points:
+        name = _name_of(dispatcher)
+        if names is not None and name not in names:
+            continue
         # One that was compiled for a caller, which has a literal number for it, is not ready yet.
         if dispatcher.py_func not in _ready:
             dispatcher.compile(signature)
             dispatcher.disable_compile()
             _ready.add(dispatcher.py_func)
         hits = sum(dispatcher.stats.cache_hits.values())
-        yield f"{dispatcher.py_func.__module__}.{dispatcher.__name__}", hits > 0
+        yield name, hits > 0
 
 
 def export_all() -> bool:

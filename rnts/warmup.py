@@ -1,6 +1,7 @@
 """Compiles every kernel ahead of its use, so that no process has to do it on the road."""
 
 import logging
+import os
 import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rnts.kernels import _cache
+from rnts.warmup_help import compile_with_help
 
 log = logging.getLogger("rnts")
 
@@ -34,7 +36,10 @@ def compile_kernels() -> Iterator[Step]:
     """Compile or load one kernel after the other; call `import_kernels` first."""
     from rnts.kernels import _jit
 
-    for name, from_cache in _jit.compile_all():
+    names = _jit.entry_names()
+    is_alone = is_warm() or _jit.CACHE_FOLDER is None or (os.cpu_count() or 1) < 2
+    steps = _jit.compile_all(names) if is_alone else compile_with_help(names, _jit.compile_all)
+    for name, from_cache in steps:
         yield Step(name.removeprefix("rnts.kernels."), from_cache)
     for name, from_cache in import_module("rnts.builtins").prepare():
         yield Step(f"builtin.{name}", from_cache)
