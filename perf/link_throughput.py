@@ -50,7 +50,7 @@ def _run(box: Sandbox, kind: str, count: int) -> tuple[float, int]:
     """Send so many frames; seconds until the last was acknowledged, and how many arrived."""
     protocol = "grpc" if kind == "grpc" else "zmq"
     encryption = "always" if kind == "curve" else "off"
-    endpoint = f"ipc://{box.folder}/link.sock" if kind == "ipc" else f"tcp://127.0.0.1:{_port()}"
+    endpoint = endpoint_of(box, kind)
     if kind == "curve":
         _exchange_keys(box.folder, endpoint)
     words = endpoint, protocol, encryption, str(box.folder / "listening")
@@ -63,11 +63,13 @@ def _run(box: Sandbox, kind: str, count: int) -> tuple[float, int]:
     return seconds, arrived
 
 
-def _port() -> int:
-    """A TCP port that nobody has at this moment."""
+def endpoint_of(box: Sandbox, kind: str) -> str:
+    """An address for this kind of link; a TCP port that nobody has at this moment."""
+    if kind == "ipc":
+        return f"ipc://{box.folder}/link.sock"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
 
 
 def _exchange_keys(folder: Path, endpoint: str) -> None:

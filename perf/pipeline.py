@@ -76,12 +76,18 @@ class Road:
     """The running processes, and what they say of themselves."""
 
     def __init__(
-        self, box: Sandbox, client: Client, window_ms: int, producers: int = PRODUCERS
+        self,
+        box: Sandbox,
+        client: Client,
+        window_ms: int,
+        producers: int = PRODUCERS,
+        **others: str,
     ) -> None:
         self._box, self._client = box, client
         settings = {
             "RNTS_COLLECTION__RING_BUFFER_SIZE": str(LANE_SLOTS),
             "RNTS_AGGREGATION__WINDOW_MS": str(window_ms),
+            **others,
         }
         aggregator, agent = start_road(box, client, "--no-host", **settings)
         share = NEURONS // producers

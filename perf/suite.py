@@ -122,6 +122,14 @@ BENCHMARKS = (
     ),
     _benchmark("idle", "processes:idle", "agent and aggregator without work"),
     _benchmark("pipeline", "pipeline:pipeline", "producers to windows, through all processes"),
+    _benchmark(
+        "delivery", "delivery:delivery", "links, what durability costs, a restart; to bare sockets",
+        {"ipc_mib_per_second": "ipc_bare_mib_per_second",
+         "tcp_mib_per_second": "tcp_bare_mib_per_second",
+         "curve_mib_per_second": "tcp_bare_mib_per_second",
+         "grpc_mib_per_second": "tcp_bare_mib_per_second"},
+        "grpc_mib_per_second",  # of an extra, so it may be absent
+    ),
     _benchmark("sustained", "sustained:sustained", "a million records a second for a minute"),
 )  # fmt: skip
 BY_NAME = {benchmark.name: benchmark for benchmark in BENCHMARKS}
