@@ -1,9 +1,9 @@
 """What settings are made of: sections, whose fields say what they mean and what belongs there."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from rnts.settings_values import (
     check_bind,
@@ -12,6 +12,7 @@ from rnts.settings_values import (
     check_folder,
     check_ledger,
     check_name,
+    take_off,
 )
 
 
@@ -46,6 +47,7 @@ Percentile = Annotated[float, Field(gt=0, lt=100)]
 Endpoint = Annotated[str, AfterValidator(check_endpoint)]
 Bind = Annotated[str | None, AfterValidator(check_bind)]
 Folder = Annotated[str | None, AfterValidator(check_folder)]
-LedgerPath = Annotated[str, AfterValidator(check_ledger)]
+LedgerPath = Annotated[str, BeforeValidator(take_off), AfterValidator(check_ledger)]
+Encryption = Annotated[Literal["auto", "always", "off"], BeforeValidator(take_off)]
 Name = Annotated[str, AfterValidator(check_name)]
 Condition = Annotated[str, AfterValidator(check_condition)]

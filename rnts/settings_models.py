@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from rnts.settings_fields import (
     Bind,
     Condition,
+    Encryption,
     Endpoint,
     Folder,
     LedgerPath,
@@ -112,7 +113,7 @@ class Transport(Section):
     )
     timeout_ms: int = _whole(1, 60_000, "silence after which an aggregator is suspected")
     retry_count: int = _whole(0, 100, "tries of one endpoint before the next is taken")
-    encryption: Literal["auto", "always", "off"] = _setting(
+    encryption: Encryption = _setting(
         "which TCP addresses are encrypted: those that other machines can reach, all, or none"
     )
     keys_dir: Folder = _setting(

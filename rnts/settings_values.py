@@ -43,6 +43,11 @@ def check_folder(text: str | None) -> str | None:
     return text
 
 
+def take_off(value: object) -> object:
+    """The word that was meant where "off" is a choice, for YAML 1.1 reads it as false."""
+    return "off" if value is False else value
+
+
 def check_ledger(text: str) -> str:
     """An absolute path, or a word for the default file or for none."""
     if text not in ("auto", "off") and (not text.startswith("/") or "\0" in text):

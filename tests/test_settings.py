@@ -273,3 +273,13 @@ def test_the_documentation_lists_every_setting() -> None:
     """docs/settings.md ends with the table that `rnts.settings.table()` makes."""
     text = (ROOT / "docs" / "settings.md").read_text()
     assert text.endswith(table()), "replace the table by the output of rnts.settings.table()"
+
+
+@pytest.mark.parametrize("text", ["off", "'off'", "false"])
+def test_off_is_a_word_where_it_is_a_choice(text: str) -> None:
+    """YAML 1.1 reads it as a boolean; nobody who switches something off should need quotes."""
+    names = ("RNTS_AGGREGATOR__LEDGER", "RNTS_TRANSPORT__ENCRYPTION")
+    found = load(environ=dict.fromkeys(names, text))
+
+    assert found.aggregator.ledger == "off"
+    assert found.telemetry.transport.encryption == "off"
