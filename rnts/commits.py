@@ -63,8 +63,9 @@ class Commits:
                 self._state.positions.commit((agent_id, session.incarnation), answer.first)
 
     def _tell(self) -> None:
-        for agent_id, answer in self._held.items():
-            session = self._receiver.sessions.get(agent_id)
-            if session is not None:
+        for agent_id, session in self._receiver.sessions.items():
+            self._receiver.written(agent_id)
+            answer = self._held.get(agent_id)
+            if answer is not None:
                 self._send(session.peer, answer)
         self._held.clear()

@@ -51,7 +51,8 @@ class Baselines:
 class Handover:
     """What the aggregator that comes has to be told of the sources of this agent.
 
-    A source is forgotten when the frame that holds its last row is committed.
+    A source is forgotten when the frame that holds its last row is committed, and so is its file:
+    an aggregator that dies before may not know of that row.
     """
 
     def __init__(self) -> None:
@@ -62,7 +63,7 @@ class Handover:
         self._finished: deque[tuple[int, Path]] = deque()  # files, by the entry of their last rows
 
     def keep_file(self, path: Path) -> None:
-        """Keep the file of a segment that is finished until its last rows are known to be folded.
+        """Keep the file of a segment that is finished until its last rows are committed.
 
         If this agent dies first, the next one finds in it what was lost with this one.
         """
@@ -89,7 +90,7 @@ class Handover:
     def take_commits(self, sender: Sender) -> bool:
         """Credit what the aggregator has committed, remove finished files; whether more is now."""
         while self._finished and (
-            self._finished[0][0] < sender.received or len(self._finished) > FINISHED_MAX
+            self._finished[0][0] < sender.committed or len(self._finished) > FINISHED_MAX
         ):
             remove_file(self._finished.popleft()[1])
         credited = sender.retained.committed_counts

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rnts.clock_offsets import ClockOffsets
-from rnts.delivery import Message
+from rnts.delivery import Message, Type
 from rnts.frame import Frame, FrameHeader
 from rnts.intake import Intake
 from rnts.ledger_resume import State
@@ -42,9 +42,7 @@ class Hearing:
         send: Send,
     ) -> None:
         """`refused` counts messages that are none, and frames that are not valid, by reason."""
-        self._windows, self._accounts, self._positions = (
-            state.windows, state.accounts, state.positions
-        )  # fmt: skip
+        self._windows, self._positions = state.windows, state.positions
         self._receiver, self._watermarks, self._refused = receiver, watermarks, refused
         self._send = send
         self._opening = Opening(refused)
@@ -57,9 +55,10 @@ class Hearing:
         self, peer: Any, message: Message, payload: bytes, now_ns: int, steady_ns: int
     ) -> None:
         """Begin or resume the session of an agent."""
-        if (frame := self._opening.open(payload, message)[0]) is None:
-            return
         life = (message.speaker, message.incarnation)
+        frame = self._opening.open(payload, message)[0]
+        if frame is None or self.intake.is_early(life, self._receiver):
+            return
         counted = self._positions.committed(life)
         is_new, answer = self._receiver.on_hello(message, peer, steady_ns, counted)
         if is_new:
@@ -69,8 +68,8 @@ class Hearing:
             self._watermarks.meet(*life, is_known)
             if self._positions.is_back(life, message.first):
                 self._watermarks.returned(message.speaker)
-        elif answer is not None and self._receiver.sessions[message.speaker].is_skipping:
-            self._accounts.expect_gap(life, "aggregator_died")
+        elif answer.type is Type.WELCOME and self._receiver.sessions[message.speaker].is_skipping:
+            self.intake.skip_to(life, message.first)
         self._note_meta(message.speaker, frame, now_ns, steady_ns)
         self._send(peer, answer)
 
@@ -148,8 +147,8 @@ class Hearing:
 
     def on_bye(self, message: Message) -> None:
         """The agent has ended in peace."""
-        self._receiver.on_bye(message)
-        self._positions.end(_life(message))
+        if self._receiver.on_bye(message):  # else it was meant for an aggregator before
+            self._positions.end(_life(message))
 
     def acknowledge(self) -> None:
         """Tell all agents what is folded; before any commit, which covers no more than that."""

@@ -11,6 +11,7 @@ from rnts.frame import Frame
 from rnts.late import Late
 from rnts.ledger_resume import State
 from rnts.positions import ALL, Life, Replay
+from rnts.receiver import Receiver
 from rnts.windows import Folded
 
 _NOTHING = Folded(0, 0, 0, -1, {}, {})
@@ -22,19 +23,41 @@ class Intake:
     def __init__(self, state: State) -> None:
         self._state = state
         self.late = Late(state.windows.window_ns)
+        self._early: set[Life] = set()
+
+    def is_early(self, life: Life, receiver: Receiver) -> bool:
+        """Whether a life of an agent of which none was met yet has to say HELLO again.
+
+        An aggregator before this one still heard an earlier life of its agent, which may have more
+        to deliver; its records would be lost. So one HELLO is overheard: agents that have a former
+        life begin with that then.
+        """
+        if life in self._early or life[0] in receiver.sessions:
+            return False
+        if not self._state.positions.has_earlier(life):
+            return False
+        self._early.add(life)
+        return True
 
     def begin(self, life: Life, message: Message, hello: Frame, now_ns: int) -> bool:
         """Meet a life of an agent by its HELLO; whether it is known."""
         first = message.first
         accounts, positions = self._state.accounts, self._state.positions
+        self._early.discard(life)
         position = positions.of.get(life)
-        if position is not None and max(first, message.committed) > position.upto + 1:
-            accounts.expect_gap(life, "aggregator_died")  # it has not kept all that we lost
+        due = 1 if position is None else position.upto + 1
         is_known, lost = positions.begin(life, first, message.committed, now_ns)
         self._lose(lost)
         if not positions.is_over(life):
             accounts.begin_session(life, hello.sources, is_known)
+        if max(first, message.committed) > due:
+            accounts.expect_gap(life, "aggregator_died")  # it has not kept all that we lost
         return is_known
+
+    def skip_to(self, life: Life, first: int) -> None:
+        """A life goes on with frame `first`: it keeps none before, which were folded elsewhere."""
+        self._state.accounts.expect_gap(life, "aggregator_died")
+        self._lose(self._state.positions.skip_to(life, first))
 
     def fold(self, life: Life, last: int, frame: Frame, now_ns: int) -> int:
         """Enter the frame that ends with number `last`; the latest window that it touches."""

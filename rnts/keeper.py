@@ -7,6 +7,7 @@ on in memory, agents keep their frames, and the snapshot says why.
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from rnts.ledger import Conflict, Ledger, Unknown, chained
 from rnts.ledger_conditions import CONDITIONS
 from rnts.ledger_record import CLOSE, EPOCH, LedgerRecord
 from rnts.ledger_resume import State, read_records, resume
-from rnts.ledger_writer import LedgerWriter
+from rnts.ledger_writer import Appender, LedgerWriter
 
 LOG = "windows"
 _CHECKPOINT_EVERY = 128  # records; as many are read at most when an aggregator starts
@@ -24,17 +25,27 @@ _OPEN_TRIES, _OPEN_PAUSE_S = 20, 0.1  # for a ledger that another process holds 
 _RETRY_NS = 1_000_000_000  # until a ledger that could not be opened is tried again
 _END_S = 2.0  # for the last record
 
+MakeWriter = Callable[[Ledger, str, tuple[int, bytes], int, int], Appender]
+
 log = logging.getLogger("rnts.ledger")
 
 
 class Keeper:
     """Writes down the state of one aggregator; `owner` tells it from others."""
 
-    def __init__(self, path: Path, bytes_max: int, owner: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        bytes_max: int,
+        owner: int,
+        open_ledger: Callable[[Path], Ledger] = Ledger,
+        make_writer: MakeWriter = LedgerWriter,
+    ) -> None:
         self.path, self.owner = path, owner
+        self._open_ledger, self._make_writer = open_ledger, make_writer
         self.epoch = 0
         self._bytes_max = bytes_max
-        self._writer: LedgerWriter | None = None
+        self._writer: Appender | None = None
         self._condition, self._detail = "", ""  # why there is no writer
         self._set_aside: str | None = None
         self._retry_ns = 0
@@ -60,7 +71,7 @@ class Keeper:
 
     def _take_over(self, state: State) -> None:
         """Read, restore, and append an epoch. Raises LedgerError."""
-        ledger = Ledger(self.path)
+        ledger = self._open_ledger(self.path)
         try:
             records, (newest, digest) = read_records(ledger, LOG)
             if records:
@@ -78,7 +89,7 @@ class Keeper:
             raise
         self._condition = self._detail = ""
         head = (answer, chained(digest, body))
-        self._writer = LedgerWriter(ledger, LOG, head, record.time_ns, self._bytes_max)
+        self._writer = self._make_writer(ledger, LOG, head, record.time_ns, self._bytes_max)
 
     def _put_aside(self, error: LedgerError) -> None:
         """Move a damaged file out of the way; a new one is begun."""
@@ -90,8 +101,14 @@ class Keeper:
                 part.rename(f"{self._set_aside}{suffix}")
 
     def is_due(self, boundary: int) -> bool:
-        """Whether windows have closed that are not written, and the last record is."""
-        return self._writer is not None and self._writer.is_idle and boundary > self._boundary
+        """Whether windows have closed that are not written, and the last record is.
+
+        That it is has to be told first: else its news would pass for those of the next one.
+        """
+        writer = self._writer
+        if writer is None or not writer.is_idle or writer.has_news:
+            return False
+        return boundary > self._boundary
 
     def write(self, state: State, coverage: dict[str, Any]) -> None:
         """Hand over what has changed since the last record."""
@@ -154,7 +171,7 @@ class Keeper:
             return
         self._retry_ns = now_ns + _RETRY_NS
         try:
-            with Ledger(self.path):
+            with self._open_ledger(self.path):
                 pass
         except LedgerError as error:
             self._condition, self._detail = error.condition, str(error)

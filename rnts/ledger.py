@@ -59,13 +59,7 @@ class Ledger:
     def __init__(self, path: str | Path, is_reader: bool = False) -> None:
         self.path = Path(path)
         try:
-            if not is_reader:
-                self.path.parent.mkdir(0o700, parents=True, exist_ok=True)
-            mode = "ro" if is_reader else "rwc"
-            self._database = sqlite3.connect(
-                f"{self.path.absolute().as_uri()}?mode={mode}", uri=True,
-                isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000,
-            )  # fmt: skip
+            self._database = self._open(is_reader)
             try:
                 self._set_up(is_reader)
             except BaseException:
@@ -74,6 +68,20 @@ class Ledger:
         except (sqlite3.Error, OSError) as error:
             condition = condition_of(error, None if is_reader else self.path)
             raise LedgerError(condition, self.path, str(error)) from error
+
+    def _open(self, is_reader: bool) -> sqlite3.Connection:
+        """The database itself, whatever is in it."""
+        is_new = not is_reader and not self.path.exists()
+        if is_new:
+            self.path.parent.mkdir(0o700, parents=True, exist_ok=True)
+        mode = "ro" if is_reader else "rwc"
+        database = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode={mode}", uri=True,
+            isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000,
+        )  # fmt: skip
+        if is_new:
+            os.chmod(self.path, 0o600)
+        return database
 
     def _set_up(self, is_reader: bool) -> None:
         one = self._database.execute
@@ -84,7 +92,6 @@ class Ledger:
                     one(table)
                 one(f"pragma application_id = {_APPLICATION}")
                 one(f"pragma user_version = {SCHEMA}")
-                os.chmod(self.path, 0o600)
             one("commit")
         identity = tuple(
             one(f"pragma {word}").fetchone()[0] for word in ("application_id", "user_version")

@@ -152,8 +152,13 @@ def wrong_sums(digest: Digest) -> str | None:
 def audit_ledger(path: Path) -> list[DeepAudit]:
     """Read all logs of a ledger and check them. Raises LedgerError where it cannot be read."""
     with Ledger(path, is_reader=True) as ledger:
-        damage = ledger.damage()
-        audits = [_audit_log(ledger, name) for name in ledger.logs()]
+        return audit_opened(ledger)
+
+
+def audit_opened(ledger: Ledger) -> list[DeepAudit]:
+    """The same of a ledger that is open."""
+    damage = ledger.damage()
+    audits = [_audit_log(ledger, name) for name in ledger.logs()]
     if damage:
         audits.insert(0, DeepAudit("file", problems=damage[:_PROBLEMS_MAX]))
     return audits

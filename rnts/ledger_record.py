@@ -32,6 +32,8 @@ class Standing(NamedTuple):
     pending: records in frames before `upto` that are of windows still open.
     records: of closed windows, in all.
     refused_at: of frames not committed that held records of the future, when each was folded.
+    replayed: the frames up to here have come to the aggregator that writes this; None: all have.
+    counted: of those after it, up to which frame and before which window they were counted.
     """
 
     agent_id: int
@@ -44,6 +46,15 @@ class Standing(NamedTuple):
     seen_ns: int
     is_expected: bool
     refused_at: dict[int, int]
+    replayed: int | None = None
+    counted: list[tuple[int, int]] = []  # noqa: RUF012 - nobody changes it
+
+    def counted_at(self, boundary: int) -> list[tuple[int, int]]:
+        """Up to which windows its frames are counted, where `boundary` is the first one open."""
+        if self.replayed is None:
+            return [(self.upto, boundary)]
+        older = [step for step in self.counted if step[0] > self.replayed]
+        return [(self.replayed, boundary), *older]
 
 
 class BookChanges(NamedTuple):
@@ -125,7 +136,10 @@ def unpack_record(data: bytes, with_digests: bool = True) -> LedgerRecord:
 def _standing(*words: Any) -> Standing:
     """A standing out of JSON, whose keys are texts."""
     standing = Standing(*words)
-    return standing._replace(refused_at={int(k): v for k, v in standing.refused_at.items()})
+    return standing._replace(
+        refused_at={int(k): v for k, v in standing.refused_at.items()},
+        counted=[(last, window) for last, window in standing.counted],
+    )
 
 
 def _inflate(data: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 There is one record under way at a time, and it stays until it is known to be written, or to be
 refused because another aggregator has taken over. What closes meanwhile goes into the next one.
+`Appender` is all of that without the thread.
 """
 
 import logging
@@ -27,8 +28,8 @@ STALL_VARIABLE = "RNTS_TEST_STALL_APPEND"
 log = logging.getLogger("rnts.ledger")
 
 
-class LedgerWriter:
-    """The thread, and what it is told and says; all public methods are for the fold's thread."""
+class Appender:
+    """The record under way, and what became of it; `attempt` may run in a thread of its own."""
 
     def __init__(
         self, ledger: Ledger, name: str, head: tuple[int, bytes], head_ns: int, bytes_max: int
@@ -42,24 +43,24 @@ class LedgerWriter:
         self.compacted = 0  # records removed
         self._ledger, self._bytes_max = ledger, bytes_max
         self._job: LedgerRecord | None = None
+        self._body = b""  # of the record under way, once it is packed
         self._is_written = False
         self._times_ns: deque[int] = deque(maxlen=_TIMES_MAX)
-        self._wake, self._end = threading.Event(), threading.Event()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
-        self._thread.start()
 
     @property
     def is_idle(self) -> bool:
         """Whether the next record can be taken."""
         return self._job is None and self.fenced_by is None
 
+    @property
+    def has_news(self) -> bool:
+        """Whether a record has been written of which `take_written` has not told yet."""
+        return self._is_written
+
     def submit(self, record: LedgerRecord) -> None:
         """Take a record over; only while idle."""
         assert self.is_idle
-        self._done.clear()
         self._job = record
-        self._wake.set()
 
     def take_written(self) -> bool:
         """Whether the record that was submitted last has been written since the last call."""
@@ -73,29 +74,22 @@ class LedgerWriter:
 
     def wait(self, timeout_s: float) -> None:
         """Wait until the record under way is written or refused."""
-        self._done.wait(timeout_s)
+        self.attempt()
 
     def close(self) -> None:
-        """End the thread, whatever it is at; a record under way may be written or not."""
-        self._end.set()
-        self._wake.set()
-        self._thread.join(_RETRY_S)
-        if not self._thread.is_alive():
-            self._ledger.close()
+        """Let go of the ledger; a record under way may be written or not."""
+        self._ledger.close()
 
-    def _run(self) -> None:
-        while not self._end.is_set():
-            self._wake.wait()
-            self._wake.clear()
-            record = self._job
-            if record is None:
-                continue
-            body = record.pack()
-            _stall()
-            while not self._end.is_set() and not self._append(record, body):
-                self._end.wait(_RETRY_S)
+    def attempt(self) -> bool:
+        """Try once to write the record under way, if there is one; whether none is left."""
+        record = self._job
+        if record is not None:
+            self._body = self._body or record.pack()
+            if not self._append(record, self._body):
+                return False
+            self._body = b""
             self._job = None
-            self._done.set()
+        return True
 
     def _append(self, record: LedgerRecord, body: bytes) -> bool:
         """Try once; whether it is settled, one way or the other."""
@@ -139,6 +133,48 @@ class LedgerWriter:
             self.compacted += self._ledger.compact(self.name, self._bytes_max)
         except sqlite3.Error as error:
             log.warning("the ledger cannot be compacted: %s", error)
+
+
+class LedgerWriter(Appender):
+    """The thread, and what it is told and says; all public methods are for the fold's thread."""
+
+    def __init__(
+        self, ledger: Ledger, name: str, head: tuple[int, bytes], head_ns: int, bytes_max: int
+    ) -> None:
+        super().__init__(ledger, name, head, head_ns, bytes_max)
+        self._wake, self._end = threading.Event(), threading.Event()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread.start()
+
+    def submit(self, record: LedgerRecord) -> None:
+        """Take a record over; only while idle."""
+        self._done.clear()
+        super().submit(record)
+        self._wake.set()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until the record under way is written or refused."""
+        self._done.wait(timeout_s)
+
+    def close(self) -> None:
+        """End the thread, whatever it is at; a record under way may be written or not."""
+        self._end.set()
+        self._wake.set()
+        self._thread.join(_RETRY_S)
+        if not self._thread.is_alive():
+            super().close()
+
+    def _run(self) -> None:
+        while not self._end.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            if self._job is None:
+                continue
+            _stall()
+            while not self._end.is_set() and not self.attempt():
+                self._end.wait(_RETRY_S)
+            self._done.set()
 
 
 def _advice(answer: Unknown) -> str:

@@ -88,8 +88,13 @@ class Lives:
 
     def __init__(self, own: Sender, former: list[Former]) -> None:
         self.own, self.former = own, former
+        own.retained.give_up_older = self._give_up_older
         self._index = 0  # of the life that speaks; the own one is behind the former ones
         self._ask_due_ns = 0
+
+    def _give_up_older(self) -> bool:
+        """Let the oldest life go of its oldest group; the disk is for all lives together."""
+        return any(f.sender.retained.give_up_oldest(f.sender.received) for f in self.former)
 
     @property
     def speaker(self) -> Sender:
@@ -119,13 +124,15 @@ class Lives:
     def step(self, now_ns: int) -> list[list[bytes]]:
         """What is due to be sent."""
         messages = []
-        while self.speaker is not self.own and self.speaker.is_drained:
+        # What one aggregator has folded the next one may not know of.
+        while self.speaker is not self.own and self.speaker.is_met and self.speaker.is_drained:
             messages.append(self.speaker.bye())
             self._index += 1
             self.speaker.lose_connection()
         was_ready = self.is_ready
         spoken = self.speaker.step(now_ns)
-        if was_ready and not self.is_ready and self._index:
+        is_lost = was_ready or self.speaker.is_repeating  # or the aggregator may be another now
+        if is_lost and not self.is_ready and self._index:
             self.begin()
             spoken = self.speaker.step(now_ns)
         return [*messages, *spoken, *self._ask(now_ns)]

@@ -4,10 +4,14 @@ A session ends when an agent is away for long, and all sessions end with the agg
 outlive both, in memory and in the ledger. So a frame that comes again is known for what it is:
 
     before `committed`   all its records lie in windows that are closed for good
-    up to `upto`         it is in the books; its records of windows before `counted_before` are
-                         counted, the others are `pending`: they lay in windows that were open
-                         when an aggregator died, and are folded again
+    up to `replayed`     this aggregator has folded it
+    up to `upto`         it is in the books; its records of windows before those that `counted`
+                         says are counted, the others are `pending`: they lay in windows that were
+                         open when an aggregator died, and are folded again
     after `upto`         new
+
+Aggregators may die one after the other while an agent replays. Then the frames that have come again
+are counted up to other windows than those that have not: `counted` has a step for each death.
 """
 
 from collections import Counter
@@ -34,11 +38,15 @@ class Replay(NamedTuple):
 
 @dataclass
 class Position:
-    """One life's standing; see above. `open` has its records by the windows that are open."""
+    """One life's standing; see above. `open` has its records by the windows that are open.
+
+    `counted` has pairs, by frame: up to this one all windows before that one are counted.
+    """
 
     committed: int = 1
     upto: int = 0
-    counted_before: int = ALL
+    replayed: int = 0
+    counted: list[tuple[int, int]] = field(default_factory=list)
     pending: int = 0
     records: int = 0
     seen_ns: int = 0
@@ -46,6 +54,18 @@ class Position:
     refused_at: dict[int, int] = field(default_factory=dict)
     open: Counter[int] = field(default_factory=Counter)
     written: int = 0  # `upto` as of the newest record
+
+    def counted_before(self, last: int) -> int:
+        """The window before which the records of a frame are counted."""
+        if last < self.committed or last <= self.replayed:
+            return ALL
+        return next((window for upto, window in self.counted if last <= upto), ALL)
+
+    def still_to_come(self) -> tuple[int | None, list[tuple[int, int]]]:
+        """What `Standing` says of frames that have to come again: `replayed` and `counted`."""
+        if max(self.replayed, self.committed - 1) >= self.upto:
+            return None, []
+        return self.replayed, [step for step in self.counted if step[0] > self.replayed]
 
 
 class Positions:
@@ -70,6 +90,14 @@ class Positions:
         """Whether a later life of this agent is in the books, which say what became of this one."""
         return life[1] < self._newest.get(life[0], 0)
 
+    def has_earlier(self, life: Life) -> bool:
+        """Whether an earlier life of the same agent was heard until an aggregator died."""
+        agent_id, incarnation = life
+        return any(
+            position.is_expected and other[0] == agent_id and other[1] < incarnation
+            for other, position in self.of.items()
+        )
+
     def begin(self, life: Life, first: int, committed: int, now_ns: int) -> tuple[bool, int]:
         """A session begins with frame `first`: whether the life is known, and records now lost.
 
@@ -84,28 +112,31 @@ class Positions:
                 lost += self._give_up(other, position)
         self._newest[life[0]] = max(self._newest.get(life[0], 0), life[1])
         is_known = life in self.of or self.is_over(life)
-        position = self.of.setdefault(life, Position(before, before - 1, written=before - 1))
+        new = Position(before, before - 1, before - 1, written=before - 1)
+        position = self.of.setdefault(life, new)
         position.committed = max(position.committed, committed)
         position.upto = max(position.upto, committed - 1)
         position.seen_ns, position.is_expected = now_ns, True
-        if position.upto < first:
-            lost += self._give_up(life, position)
         self._moved.add(life)
-        return is_known, lost
+        return is_known, lost + self.skip_to(life, first)
+
+    def skip_to(self, life: Life, first: int) -> int:
+        """Frames before `first` are kept no more: the records that are lost with them."""
+        position = self.of.get(life)
+        return self._give_up(life, position) if position and position.upto < first else 0
 
     def replay_of(self, life: Life, last: int) -> Replay | None:
         """How to fold the frame that ends with number `last`; None if it is new."""
         position = self.of[life]
         if last > position.upto:
             return None
-        if last < position.committed:
-            return Replay(ALL, None)
-        return Replay(position.counted_before, position.refused_at.get(last))
+        window = position.counted_before(last)
+        return Replay(window, None if window == ALL else position.refused_at.get(last))
 
     def count(self, life: Life, last: int, folded: Folded, now_ns: int) -> None:
         """A new frame is folded."""
         position = self.of[life]
-        position.upto, position.seen_ns = last, now_ns
+        position.upto, position.replayed, position.seen_ns = last, last, now_ns
         position.open.update(folded.windows)
         if folded.future:
             position.refused_at[last] = now_ns
@@ -117,6 +148,7 @@ class Positions:
         `future` are its records that were pending, and now are of the future.
         """
         position = self.of[life]
+        position.replayed = max(position.replayed, last)
         position.open.update(folded.windows)
         position.pending -= folded.aggregated + folded.late + future
         self._moved.add(life)
@@ -188,7 +220,7 @@ class Positions:
                 Standing(
                     *life, position.written + 1, position.upto, position.committed, pending,
                     position.records, position.seen_ns, position.is_expected,
-                    dict(position.refused_at),
+                    dict(position.refused_at), *position.still_to_come(),
                 )
             )  # fmt: skip
             position.written = position.upto
@@ -210,6 +242,6 @@ class Positions:
         for s in standings:
             self._newest[s.agent_id] = max(self._newest.get(s.agent_id, 0), s.incarnation)
             self.of[s.agent_id, s.incarnation] = Position(
-                s.committed, s.upto, boundary, s.pending, s.records, s.seen_ns, s.is_expected,
-                dict(s.refused_at), written=s.upto,
+                s.committed, s.upto, 0, s.counted_at(boundary), s.pending, s.records, s.seen_ns,
+                s.is_expected, dict(s.refused_at), written=s.upto,
             )  # fmt: skip

@@ -24,7 +24,7 @@ class Session:
     asked: int = 0  # the entry that was last asked for again
     keyframe_asked: int = 0  # the entry for which a keyframe was last asked for
     is_skipping: bool = False  # the sender has let go of entries that were folded elsewhere only
-    told: int = 0  # what the agent was last told to be committed
+    told: int = 0  # what the agent may be told to be committed: it is written down
     peer: Any = None  # the driver's address for answers
     # Lives of this agent before, by incarnation: what is folded of them is yet to be committed.
     former: "dict[int, Session]" = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Receiver:
 
     def on_hello(
         self, message: Message, peer: Any, now_ns: int, fold_from: int = 0
-    ) -> tuple[bool, Message | None]:
+    ) -> tuple[bool, Message]:
         """Begin or resume a session: whether it is new, so that nothing is decoded yet; the answer.
 
         `fold_from`: entries before it were counted, by a ledger that the sender may not know of.
@@ -93,7 +93,7 @@ class Receiver:
     def _former_of(session: Session) -> "dict[int, Session]":
         """The lives whose entries are folded, but not all committed, when the next life begins."""
         lives = session.former
-        if session.uncommitted:
+        if session.uncommitted or session.told < session.committed:
             lives[session.incarnation] = session
         session.former = {}
         return lives
@@ -104,7 +104,7 @@ class Receiver:
         What came after was counted as lost with that life when the next one was heard.
         """
         life = session.former.get(message.incarnation)
-        expected, committed = (life.expected, life.committed) if life else (0, 0)
+        expected, committed = (life.expected, life.told) if life else (0, 0)
         kind, key = Type.OVER, message.incarnation
         return Message(kind, self.receiver_id, key, expected, message.last, committed)
 
@@ -137,11 +137,12 @@ class Receiver:
         """The entry is decoded; it was counted before."""
         self.sessions[message.speaker].expected = message.last + 1
 
-    def on_bye(self, message: Message) -> None:
-        """The agent has ended in peace; it is waited for no longer."""
+    def on_bye(self, message: Message) -> bool:
+        """The agent has ended in peace; it is waited for no longer. Whether it was met before."""
         session = self.sessions.get(message.speaker)
         if session is not None and message.incarnation == session.incarnation:
             session.has_ended = True
+        return session is not None
 
     def acknowledge(self, agent_id: int) -> Message:
         """RECEIVED for all that is folded, with fresh credit."""
@@ -169,18 +170,21 @@ class Receiver:
     def commit(self, agent_id: int, closed_before: int) -> Message | None:
         """COMMITTED for all entries whose windows are below `closed_before`, if there are any.
 
-        Of former lives the agent asks by itself, with a HELLO.
+        It may be sent once that is written down, which `written` says.
         """
         session = self.sessions[agent_id]
-        for key, life in list(session.former.items()):
+        for life in (*session.former.values(), session):
             life.commit(closed_before)
-            if not life.uncommitted:
-                del session.former[key]
-        session.commit(closed_before)
         if session.committed <= session.told:
             return None
-        session.told = session.committed
         return self._answer(Type.COMMITTED, session, session.committed)
+
+    def written(self, agent_id: int) -> None:
+        """What `commit` said last is written down. Of former lives the agent asks with a HELLO."""
+        session = self.sessions[agent_id]
+        for life in (*session.former.values(), session):
+            life.told = life.committed
+        session.former = {key: life for key, life in session.former.items() if life.uncommitted}
 
     def forget(self, agent_id: int) -> None:
         """Drop a session whose agent has been away for good; its numbers are remembered."""

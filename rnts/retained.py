@@ -5,7 +5,7 @@ frame without those before it in its group says nothing.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from rnts.entries import ENTRY_BYTES, Entry, Store
@@ -26,6 +26,8 @@ class Retained:
         self.committed = 1  # all before it lie in closed windows
         self.committed_counts: deque[dict[int, int]] = deque()  # for the agent to take
         self.spool = spool
+        # Lets former lives give up what they have in the spool; whether one did.
+        self.give_up_older: Callable[[], bool] = lambda: False
         self._bytes_max = bytes_max
         self._in_memory: deque[Entry] = deque()  # oldest first; some are given up meanwhile
         self._forgotten: deque[tuple[int, dict[int, int]]] = deque()  # folded and let go, by last
@@ -61,7 +63,7 @@ class Retained:
         entry = self._in_memory[0]
         assert entry.payload is not None
         while not self.spool.has_room(len(entry.payload)):
-            if not self._let_go(received):
+            if not (self.give_up_older() or self._let_go(received)):
                 return False
             if entry.payload is None:
                 return True
@@ -135,6 +137,23 @@ class Retained:
             self.spool.compact(hole.first, hole.last)
         self.wants_keyframe |= is_open
         return True
+
+    def give_up_oldest(self, received: int) -> bool:
+        """Of a life that is over, let go of the oldest group; False if nothing is left to let go.
+
+        All of it may have gone out, so its frames become holes one by one.
+        """
+        if self._forget_folded(received):
+            return True
+        base: int | None = None
+        for entry in (*self.sent, *self.waiting):
+            if entry.last < received or entry.place is None:
+                continue
+            if base is not None and entry.base != base:
+                break
+            base = entry.base
+            self._make_hole(entry)
+        return base is not None
 
     def _free(self, entry: Entry) -> None:
         """Let go of an entry's payload."""

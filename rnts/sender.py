@@ -47,6 +47,7 @@ class Sender:
         self.retained = Retained(limits.retained_bytes_max, spool, entries)
         self.receiver: int | None = None  # the one this session is with
         self.is_ready = False  # whether it answers
+        self.is_met = False  # whether the receiver of this connection has answered, be it OVER
         self.limits, self._jitter = limits, jitter
         self._make_hello, self._make_hole = make_hello, make_hole
         self.received = self.retained.first  # all before it are folded
@@ -81,6 +82,11 @@ class Sender:
     def is_suspect(self) -> bool:
         """Whether this endpoint has been silent for all its tries; the driver takes the next."""
         return not self.is_ready and self._tries > self.limits.retry_count
+
+    @property
+    def is_repeating(self) -> bool:
+        """Whether HELLO was said more than once without an answer."""
+        return not self.is_ready and self._tries > 1
 
     def backlog(self) -> tuple[int, int]:
         """Frames and records that were offered and are not known to be folded."""
@@ -156,7 +162,7 @@ class Sender:
 
     def lose_connection(self) -> None:
         """Begin anew: say HELLO at once. Nothing that is kept is forgotten."""
-        self.is_ready = False
+        self.is_ready = self.is_met = False
         self._episode += 1
         self._hello_due_ns = 0
         self._tries = 0
@@ -204,9 +210,12 @@ class Sender:
     def _on_welcome(self, message: Message) -> bool:
         if self.is_ready or message.last != self._episode:
             return False
+        if message.first < self.retained.first:  # let go since HELLO said that it is kept
+            self.lose_connection()
+            return False
         is_new = message.speaker != self.receiver
         self.receiver = message.speaker
-        self.is_ready = True
+        self.is_ready = self.is_met = True
         self._tries = self._failures = 0
         self.received = min(message.first, self.next_number)
         self.retained.go_back(self.received)
@@ -222,6 +231,7 @@ class Sender:
         if message.last != self._episode:
             return
         self.receiver = message.speaker
+        self.is_met = True
         self.received = self.next_number
         self.retained.receive(self.received)
         is_all = message.first == 0 or message.committed >= message.first

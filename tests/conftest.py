@@ -1,5 +1,6 @@
 """What all tests share: a private runtime folder, the size of a run, settings of hypothesis."""
 
+import logging
 import os
 import shutil
 import tempfile
@@ -76,6 +77,17 @@ def process(runtime_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["
 
     with watched_process(runtime_folder, monkeypatch) as watched:
         yield watched
+
+
+@pytest.fixture
+def played_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Time is what the worlds of the simulation make of it; disks that refuse are not told of."""
+    from simulation import stop_time
+
+    stop_time(monkeypatch)
+    logging.disable(logging.WARNING)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from rnts.keeper import LOG, Keeper
 from rnts.ledger import Ledger
 from rnts.ledger_record import unpack_record
 from rnts.ledger_resume import State
+from rnts.ledger_writer import Appender, LedgerWriter
 from rnts.panes import LATENCY_COLUMN
 from rnts.receiver import Receiver, Verdict
 from rnts.windows import Windows
@@ -64,11 +65,20 @@ class Agent:
 class Aggregate:
     """One aggregator's state with its keeper; dies without a word when it is let go of."""
 
-    def __init__(self, path: Path | None, agents: list[Agent], unsealed: int = 2) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        agents: list[Agent],
+        unsealed: int = 2,
+        make_writer: type[Appender] = LedgerWriter,
+    ) -> None:
         self.agents = {agent.agent_id: agent for agent in agents}
         windows = Windows(SECOND, (50, 99), 200, unsealed=unsealed)
         self.state, self.receiver = State(windows), Receiver(random.getrandbits(60))
-        self.keeper = None if path is None else Keeper(path, 1 << 30, self.receiver.receiver_id)
+        self.keeper = None
+        if path is not None:
+            owner = self.receiver.receiver_id
+            self.keeper = Keeper(path, 1 << 30, owner, make_writer=make_writer)
         if self.keeper is not None:
             self.keeper.begin(self.state)
         self.intake = Intake(self.state)

@@ -1,62 +1,84 @@
 """The agent of the simulation: real senders, lives and spools over a disk in memory."""
 
-import struct
 from collections import Counter
 from random import Random
 
-from simulation_parts import MemoryFiles, pack_frame
+import numpy as np
+from simulation_aggregator import TICK_NS
+from simulation_disk import MemoryFiles
+from simulation_frames import PlayedEncoder, RealEncoder, Row
 
+from rnts.accounting import COLUMN, SOURCE_BASELINE, SOURCE_COLUMNS
+from rnts.handover import Baselines, lost_rows
 from rnts.lives import Former, Lives
 from rnts.sender import Limits, Sender
 from rnts.spool import Spool
 from rnts.spool_life import read_life
 from rnts.spool_parts import Budget, SpoolLimits, State
 
-MEMORY, DISK = (700, 2_000, 5_000), (1_500, 4_000, 20_000)  # bytes, chosen by each agent's seed
+MEMORY, DISK = (1_500, 5_000, 12_000), (3_000, 8_000, 50_000)  # bytes, by each agent's seed
 GROUP_FRAMES_MAX = 6
-_ROWS = struct.Struct("<QQ")
+_NO_ROWS = np.zeros((0, len(SOURCE_COLUMNS)), np.int64)
+_COUNTED = [COLUMN["attempts"], COLUMN["delivered"]]
+
+
+def row_of(key: int, taken: int, in_frame: int, flags: int = 0) -> Row:
+    """The row of a source of which so many records were taken, and none dropped."""
+    row = np.zeros((1, len(SOURCE_COLUMNS)), np.int64)
+    row[0, COLUMN["key"]], row[0, COLUMN["flags"]] = key, flags
+    row[0, COLUMN["in_frame"]] = in_frame
+    row[0, _COUNTED] = taken
+    return row
 
 
 class SimAgent:
     """A machine with one source: what it took outlives the agent, as the note in a lane does."""
 
-    def __init__(self, agent_id: int, random: Random, skew: int, endpoints: int) -> None:
-        self.agent_id, self.random, self.skew = agent_id, random, skew
+    def __init__(
+        self, agent_id: int, random: Random, skew: int, endpoints: int, now_ns: int, is_real: bool
+    ) -> None:
+        self.agent_id, self.random, self.skew_ns = agent_id, random, skew * TICK_NS
         self.times: list[int] = []  # of each record, by the clock of this machine
-        self.taken = self.life = self.endpoint = 0
+        self.taken = self.incarnation = self.endpoint = 0
         self.endpoints = endpoints
-        self.limits = Limits(random.choice(MEMORY), timeout_ns=8, retry_count=2)
-        self.spool_limits = SpoolLimits(random.choice(DISK), segment_bytes=700)
+        self.make_encoder = RealEncoder if is_real else PlayedEncoder
+        self.limits = Limits(random.choice(MEMORY), timeout_ns=8 * TICK_NS, retry_count=2)
+        self.spool_limits = SpoolLimits(random.choice(DISK), segment_bytes=1_400)
         self.disk: dict[int, MemoryFiles] = {}
         self.refusal = 0  # of the disk
         self.spooled: Counter[str] = Counter()
-        self.now = 0
+        self.now_ns = now_ns
         self.start()
 
     def start(self) -> None:
         """The next life: what former ones have left is found first."""
-        self.life += 1
-        self.base_taken = self.batch = self.taken
-        self.credited = 0
+        self.incarnation = max(self.now_ns, self.incarnation + 1)
+        self.batch = self.taken
+        self.baselines = Baselines()
+        self.baselines.add(row_of(self.agent_id, self.taken, 0, SOURCE_BASELINE)[0])
         self.budget = Budget()
         former = []
         for life, files in sorted(self.disk.items()):
             found = self._former(life, files)
             if found:
                 former.append(found)
-        files = self.disk[self.life] = MemoryFiles()
+        files = self.disk[self.incarnation] = MemoryFiles()
+        files.refusal = self.refusal
+        encoder = self.encoder = self.make_encoder(self.agent_id, self.incarnation)
         spool = Spool(files, self.spool_limits, self._state, self.budget, self._clock_s)  # type: ignore[arg-type]
         self.sender = Sender(
-            self.agent_id, self.life, self.limits, self._hello, self._hole,
+            self.agent_id, self.incarnation, self.limits,
+            lambda: encoder.encode(0, [], 0, 0, 0, self.baselines.frame_table()),
+            lambda counts: encoder.encode(0, [], 0, 0, 0, lost_rows(counts)),
             jitter=self.random.random, spool=spool,
         )  # fmt: skip
         self.spool = spool
         self.lives = Lives(self.sender, former)
-        self.frames_in_group = self.newest = 0
+        self.frames_in_group = self.newest = self.committed = 0
         self.lives.begin()
 
     def _clock_s(self) -> float:
-        return self.now / 10
+        return self.now_ns / 1e9
 
     def _former(self, life: int, files: MemoryFiles) -> Former | None:
         """What it takes to deliver what a former life left; None where nothing can be read."""
@@ -68,60 +90,68 @@ class SimAgent:
         self.spooled["lives"] += 1
         self.spooled["holes"] += found.holes
         self.spooled["unknown"] += found.unknown
-        taken, credited = _ROWS.unpack(found.state.rows)
-        known = [taken, credited]
+        baselines, encoder = Baselines(), self.make_encoder(self.agent_id, life)
+        for row in np.frombuffer(found.state.rows, np.int64).reshape(-1, len(SOURCE_COLUMNS)):
+            baselines.add(row.copy())
 
         def describe() -> State:
             counts = sender.retained.committed_counts
             while counts:
-                known[1] += counts.popleft().get(self.agent_id, 0)
-            return State(self.agent_id, life, sender.committed, _ROWS.pack(*known))
+                baselines.credit(counts.popleft())
+            return State(self.agent_id, life, sender.committed, baselines.table().tobytes())
+
+        def make_hello() -> bytes:
+            describe()
+            return encoder.encode(0, [], 0, 0, 0, baselines.frame_table())
 
         spool = Spool(files, self.spool_limits, describe, self.budget, self._clock_s)  # type: ignore[arg-type]
         spool.adopt(found.segments)
         sender = Sender(
-            self.agent_id, life, self.limits, lambda: describe().rows, self._hole,
+            self.agent_id, life, self.limits, make_hello,
+            lambda counts: encoder.encode(0, [], 0, 0, 0, lost_rows(counts)),
             jitter=self.random.random, spool=spool, entries=found.entries,
         )  # fmt: skip
         sender.retained.committed = found.state.committed
         return Former(sender, spool, found.state.committed)
 
     def _take_commits(self) -> bool:
-        before, counts = self.credited, self.sender.retained.committed_counts
+        counts = self.sender.retained.committed_counts
         while counts:
-            self.credited += counts.popleft().get(self.agent_id, 0)
-        return before != self.credited
+            self.baselines.credit(counts.popleft())
+        before, self.committed = self.committed, self.sender.committed
+        return before != self.committed
 
     def _state(self) -> State:
         self._take_commits()
-        return State(self.agent_id, self.life, self.sender.committed, self._hello())
+        rows = self.baselines.table().tobytes()
+        return State(self.agent_id, self.incarnation, self.sender.committed, rows)
 
-    def _hello(self) -> bytes:
-        return _ROWS.pack(self.base_taken, self.credited)
-
-    def _hole(self, counts: dict[int, int]) -> bytes:
-        return struct.pack("<I", counts.get(self.agent_id, 0))
-
-    def record(self, now: int, count: int) -> None:
+    def record(self, count: int) -> None:
         """The programs of this machine report."""
-        self.times += [now + self.skew] * count
+        self.times += [self.now_ns + self.skew_ns] * count
 
-    def cut(self, now: int) -> None:
+    def cut(self) -> None:
         """Drain, and make a frame of what came."""
-        self.now = now
         self.taken = len(self.times)
         number, retained = self.sender.next_number, self.sender.retained
         is_keyframe = retained.wants_keyframe or self.frames_in_group >= GROUP_FRAMES_MAX
         base = number if is_keyframe else retained.base
         self.frames_in_group = 1 if is_keyframe else self.frames_in_group + 1
-        pad = self.random.randrange(20, 90) if self.taken > self.batch else 0
-        watermark = now + self.skew
-        frame = pack_frame(self.batch, self.taken, watermark, base, number, pad)
-        counts = {self.agent_id: self.taken - self.batch} if self.taken > self.batch else {}
-        if self.taken > self.batch:
-            self.newest = number
+        took, start = self.taken - self.batch, self.batch
+        times, watermark_ns = self.times[start:], self.now_ns + self.skew_ns
+        if took:
+            table, pad = row_of(self.agent_id, self.taken, took), self.random.randrange(20, 90)
+            counts, self.newest = {self.agent_id: took}, number
+        else:
+            table, pad, counts = _NO_ROWS, 0, {}
         self.batch = self.taken
+        frame = self.encoder.encode(start, times, watermark_ns, base, number, table, pad)
         self.sender.offer(frame, counts, is_keyframe)
+
+    def restart(self) -> None:
+        """End, and leave to the next life all that is not committed."""
+        self.sender.retained.spill_all(self.sender.received)
+        self.start()
 
     def crash(self, torn: bool) -> None:
         """Lose what is in memory, and perhaps a part of what was written last."""
@@ -141,15 +171,14 @@ class SimAgent:
         for files in self.disk.values():
             files.refusal = refusal
 
-    def step(self, now: int) -> list[list[bytes]]:
+    def step(self) -> list[list[bytes]]:
         """What the agent sends now."""
-        self.now = now
         if self._take_commits():
             self.spool.mark()
         if self.lives.is_suspect:
             self.endpoint = (self.endpoint + 1) % self.endpoints
             self.lives.begin()
-        return self.lives.step(now)
+        return self.lives.step(self.now_ns)
 
     @property
     def is_done(self) -> bool:

@@ -163,6 +163,7 @@ class World:
         """Close all windows."""
         answer = self.receiver.commit(AGENT, self.window) if self.receiver.sessions else None
         if answer is not None and self.is_linked:
+            self.receiver.written(AGENT)
             self.sender.on_message(answer, self.now)
             self.handover.take_commits(self.sender)
 

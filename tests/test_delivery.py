@@ -216,6 +216,7 @@ def test_a_former_life_is_told_that_it_is_over() -> None:
     assert former.is_drained
     assert former.committed == 1
     receiver.commit(AGENT, 99)
+    receiver.written(AGENT)
     former.lose_connection()
     deliver(former, receiver)
     assert former.committed == former.next_number
@@ -235,3 +236,46 @@ def test_patience_grows_unevenly_and_ends() -> None:
     assert silences[: LIMITS.retry_count] == [LIMITS.timeout_ns] * LIMITS.retry_count
     assert max(silences) <= 8 * LIMITS.timeout_ns
     assert silences[-2] == 0.75 * 8 * LIMITS.timeout_ns
+
+
+def test_a_former_life_hears_of_commits_when_they_are_written() -> None:
+    """What is committed but not yet in the ledger may still be lost with the aggregator."""
+    receiver = Receiver(1)
+    receiver.on_hello(Message(Type.HELLO, AGENT, 1, 1), None, 0)
+    for number in (1, 2):
+        receiver.folded(Message(Type.ENTRY, AGENT, 1, number, number), window=number)
+    receiver.on_hello(Message(Type.HELLO, AGENT, 2, 1), None, 0)
+    asking = Message(Type.HELLO, AGENT, 1, 1)
+    told = []
+    for closed_before in (2, 3):
+        receiver.commit(AGENT, closed_before)
+        told.append(receiver.on_hello(asking, None, 0)[1])
+        receiver.written(AGENT)
+        told.append(receiver.on_hello(asking, None, 0)[1])
+    assert [(answer.first, answer.committed) for answer in told] == [(3, 1), (3, 2), (3, 2), (0, 0)]
+
+
+def test_a_life_whose_commits_are_not_written_stays_known() -> None:
+    """Also where all of it lay in closed windows when the next life was heard."""
+    receiver = Receiver(1)
+    receiver.on_hello(Message(Type.HELLO, AGENT, 1, 1), None, 0)
+    receiver.folded(Message(Type.ENTRY, AGENT, 1, 1, 1), window=1)
+    receiver.commit(AGENT, 2)
+    receiver.on_hello(Message(Type.HELLO, AGENT, 2, 1), None, 0)
+    answer = receiver.on_hello(Message(Type.HELLO, AGENT, 1, 1), None, 0)[1]
+    assert (answer.type, answer.first, answer.committed) == (Type.OVER, 2, 1)
+
+
+def test_what_was_let_go_since_hello_is_said_anew() -> None:
+    """A WELCOME that asks for what is kept no more is answered with another HELLO."""
+    sender = make_sender()
+    sender.offer(b"first", {SOURCE: 1})
+    sender.offer(b"second", {SOURCE: 1})
+    sender.step(0)
+    sender.retained.receive(2)
+    sender.retained.commit(2)
+    sender.on_message(Message(Type.WELCOME, 1, 1, 1, 0), 0)
+    assert not sender.is_ready
+    hello = parse_message(sender.step(0)[0][0])
+    assert hello is not None
+    assert (hello.type, hello.first) == (Type.HELLO, 2)

@@ -8,6 +8,7 @@ from naive_windows import Item
 
 from rnts.errors import FencedError, LedgerError
 from rnts.ledger import Ledger
+from rnts.ledger_writer import Appender
 
 
 def agent_with(count: int) -> Agent:
@@ -71,3 +72,27 @@ def test_the_owner_before_is_fenced(tmp_path: Path) -> None:
     assert agent.committed == committed
     old.die()
     new.die()
+
+
+def test_news_of_one_record_are_not_those_of_the_next(tmp_path: Path) -> None:
+    """What is written between two looks is told of before the next record is handed over."""
+    agent = agent_with(4)
+    aggregate = Aggregate(tmp_path / "ledger", [agent], make_writer=Appender)
+    assert aggregate.keeper is not None
+    writer = aggregate.keeper._writer
+    assert writer is not None
+    aggregate.deliver(agent)
+    aggregate.deliver(agent)
+    aggregate.close(is_written=False)
+    assert agent.committed == 1
+    aggregate.deliver(agent)
+    aggregate.commits.take_written()
+    assert writer.attempt()  # in its thread, right now
+    aggregate.close(is_written=False)
+    assert agent.committed == 3  # the frames of the first record, and no more
+    aggregate.close(is_written=False)
+    assert agent.committed == 3  # the second is under way
+    assert writer.attempt()
+    aggregate.commits.take_written()
+    assert agent.committed == 4
+    aggregate.die()

@@ -131,3 +131,27 @@ def test_late_records_revise_a_window_until_it_is_sealed(tmp_path: Path) -> None
     [audit] = audit_ledger(tmp_path / "ledger")
     assert (audit.problems, audit.revisions, audit.epochs) == ([], 1, 1)
     aggregate.die()
+
+
+def test_a_later_life_is_overheard_once_while_an_earlier_one_is_expected(tmp_path: Path) -> None:
+    """It may have records of the earlier one to deliver first, which its HELLO would end."""
+    agent = Agent(1)
+    for second in range(3):
+        item = Item(1, START + second * SECOND, values={"queue_depth": 1})
+        agent.cut([item], START + second * SECOND)
+    aggregate = Aggregate(tmp_path / "ledger", [agent])
+    while aggregate.deliver(agent):
+        aggregate.close()
+    aggregate.die()
+
+    after = Aggregate(tmp_path / "ledger", [])
+    later, early = (1, START + SECOND), after.intake.is_early
+    assert not early((1, START), after.receiver)
+    assert not early((2, START + SECOND), after.receiver)
+    assert early(later, after.receiver)
+    assert not early(later, after.receiver)  # so it has no earlier life to tell of
+    after.die()
+
+    met = Aggregate(tmp_path / "ledger", [agent])
+    assert not met.intake.is_early(later, met.receiver)
+    met.die()
