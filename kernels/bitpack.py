@@ -77,10 +77,10 @@ def _pack_fours(values, start, stop, shift, width, out, position):
     fours = (stop - start) >> 2
     i = np.uint64(start)
     for _ in range(fours):
-        low = values[i] | (values[i + _ONE] << one)
-        high = values[i + np.uint64(2)] | (values[i + _THREE] << one)
-        # The bits below `shift` are 0 in all of them, so that they can go together.
-        word |= ((low | (high << two)) >> down) << fill
+        # Each by itself: the bits that go are all ones in a zigzagged negative multiple.
+        low = (values[i] >> down) | ((values[i + _ONE] >> down) << one)
+        high = (values[i + np.uint64(2)] >> down) | ((values[i + _THREE] >> down) << one)
+        word |= (low | (high << two)) << fill
         put_word(out, at, word)
         fill += four
         at += fill >> _THREE
@@ -101,8 +101,7 @@ def _pack_fours(values, start, stop, shift, width, out, position):
 def pack_block(values, start, stop, shift, width, out, position):
     """Write values[start:stop] >> shift, `width` (1 to 64) bits each."""
     end = position + (((stop - start) * width + 7) >> 3)
-    is_narrow = 4 * width <= _WIDTH_OF_ONE_LOAD and 4 * width + shift <= WIDTH_MAX
-    if is_narrow and end + 8 <= len(out):
+    if 4 * width <= _WIDTH_OF_ONE_LOAD and end + 8 <= len(out):
         _pack_fours(values, start, stop, shift, width, out, position)
         return
     at, bits, down = np.uint64(position), np.uint64(width), np.uint64(shift)

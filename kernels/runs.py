@@ -129,7 +129,7 @@ def _measure(values, start, stop, shift):
 def pack_run(values, shift, effort, out, position):
     """Write `values >> shift` as a run; the position after it, or REFUSED where `out` is full.
 
-    `shift` must not shift ones away. `effort` is PLAIN or COMPACT.
+    What is shifted away is lost, whatever it was. `effort` is PLAIN or COMPACT.
     """
     for start in range(0, len(values), BLOCK_VALUES):
         stop = min(start + BLOCK_VALUES, len(values))

@@ -189,6 +189,7 @@ class Agent:
             self._deliver(time.monotonic_ns())
             self._link.wait(5)
         self._link.send(self._sender.bye())
+        self._handover.end(self._sender)
         if not self._sender.is_drained:
             _, records = self._sender.backlog()
             self._sender.retained.spill_all(self._sender.received)

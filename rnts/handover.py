@@ -89,10 +89,7 @@ class Handover:
 
     def take_commits(self, sender: Sender) -> bool:
         """Credit what the aggregator has committed, remove finished files; whether more is now."""
-        while self._finished and (
-            self._finished[0][0] < sender.committed or len(self._finished) > FINISHED_MAX
-        ):
-            remove_file(self._finished.popleft()[1])
+        self._remove_files(sender.committed)
         credited = sender.retained.committed_counts
         while credited:
             self.baselines.credit(credited.popleft())
@@ -101,6 +98,17 @@ class Handover:
             del self._ended[key]
             self.baselines.forget(key)
         return before != self.committed
+
+    def end(self, sender: Sender) -> None:
+        """The agent ends in peace: what is folded counts, for it does not wait for commits."""
+        self._remove_files(sender.received)
+
+    def _remove_files(self, before: int) -> None:
+        """Remove finished files whose last rows are in entries before this one."""
+        while self._finished and (
+            self._finished[0][0] < before or len(self._finished) > FINISHED_MAX
+        ):
+            remove_file(self._finished.popleft()[1])
 
 
 def table_of(rows: list[NDArray[np.int64]]) -> NDArray[np.int64]:

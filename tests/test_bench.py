@@ -46,6 +46,13 @@ def test_all_benchmarks_run_in_their_small_size(document: dict[str, Any]) -> Non
     assert {"processor", "cores", "python", "numba"} <= document["machine"].keys()
 
 
+def test_what_is_measured_on_the_wire_arrives(document: dict[str, Any]) -> None:
+    """Integers come back as they were, floats within half a step of what is declared."""
+    wire = document["benchmarks"]["wire"]
+    assert wire["integers_exact"] is True
+    assert 0.0 < wire["decoded_error_steps"] <= 0.5 + 1e-9
+
+
 def is_left_out(benchmark: str, figure: str) -> bool:
     """Whether a figure may be absent: a peer's, or that of a decorator which is not there."""
     is_traced = figure.startswith("trace_ns") and not hasattr(rnts, "trace")

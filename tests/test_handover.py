@@ -26,6 +26,11 @@ def test_the_file_of_a_finished_segment_stays_until_its_last_rows_are_committed(
     sender.on_message(Message(Type.RECEIVED, 9, 1, 2, 64), 0)
     handover.take_commits(sender)
     assert other.exists()
+    last = tmp_path / "3-0-0.seg"
+    last.touch()
+    handover.keep_file(last)
     sender.on_message(Message(Type.COMMITTED, 9, 1, 2), 0)
     handover.take_commits(sender)
     assert not other.exists()
+    handover.end(sender)  # in peace: it does not wait for a commit, and leaves nothing behind
+    assert not last.exists()
