@@ -55,15 +55,15 @@ def durability(state: Path, smoke: bool) -> dict[str, Any]:
 
 def _turn(state: Path, settings: dict[str, str], smoke: bool) -> dict[str, float]:
     """One road from its start: throughput, CPU time, and what was lost where."""
-    rate, seconds, window_ms = _RATE, _SECONDS, _WINDOW_MS
+    rate, seconds, window_ms, producers = _RATE, _SECONDS, _WINDOW_MS, PRODUCERS
     if smoke:
-        rate, seconds, window_ms = _SMOKE_RATE, _SMOKE_SECONDS, _SMOKE_WINDOW_MS
+        rate, seconds, window_ms, producers = _SMOKE_RATE, _SMOKE_SECONDS, _SMOKE_WINDOW_MS, 1
     with (
         tempfile.TemporaryDirectory(dir=state) as folder,
         sandbox() as box,
         Client() as client,
     ):
-        road = Road(box, client, window_ms, PRODUCERS, RNTS_STATE_DIR=folder, **settings)
+        road = Road(box, client, window_ms, producers, RNTS_STATE_DIR=folder, **settings)
         started_ns = time.monotonic_ns()
         step = road.run(rate, seconds)
         elapsed_s = (time.monotonic_ns() - started_ns) / 1e9

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from simulation import FAULTS, World
 
-SEEDS, SEEDS_NIGHTLY, PARTS = 800, 100_000, 2
+SEEDS, SEEDS_NIGHTLY, PARTS = 400, 100_000, 2
 FATES = {"aggregated", "backlog_full", "agent_died", "aggregator_died", "late", "future"}
 FIRED = {
     *FAULTS, "lives", "holes", "unknown", "fenced", "ledger full", "ledger back",
