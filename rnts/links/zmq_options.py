@@ -46,6 +46,8 @@ LISTENING: Options = {
     zmq.ROUTER_MANDATORY: 1,
     zmq.ROUTER_HANDOVER: 0,
 }
+# Of the one that publishes: a subscriber that does not read is told of, and loses nothing unseen.
+PUBLISHING: Options = {zmq.XPUB_NODROP: 1}
 # Without a keeper of the door nobody comes in; by default everybody would.
 GUARDED: Options = {zmq.ZAP_ENFORCE_DOMAIN: 1}
 # ZeroMQ's own threads would wait where events were not taken in. In close(), they are first.

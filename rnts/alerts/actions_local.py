@@ -1,0 +1,69 @@
+"""Actions that need no other program: the log, and a topic that neurons and supervisors hear."""
+
+import json
+import logging
+
+from rnts.alerts.actions import ActionError
+from rnts.alerts.notification import Notification
+from rnts.alerts.rule import CRITICAL
+from rnts.errors import ConnectError
+from rnts.links.zmq_publish import PublishLink
+
+log = logging.getLogger("rnts.alerts")
+_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, CRITICAL: logging.CRITICAL}
+
+
+class LogAction:
+    """Says it in the log, at the level of its severity."""
+
+    def run(self, notification: Notification) -> None:
+        """Say it."""
+        log.log(_LEVELS[notification.severity], "%s", describe_in_full(notification))
+
+    def describe(self, notification: Notification) -> str:
+        """What `run` would do."""
+        return f"log {notification.title}"
+
+    def close(self) -> None:
+        """It holds nothing."""
+
+
+class PublishAction:
+    """Publishes it on a control topic: two parts, the topic and the notification as JSON.
+
+    Whoever is not connected does not hear it: a topic has no memory.
+    """
+
+    def __init__(self, endpoint: str, topic: str) -> None:
+        self._topic = topic
+        self.link = PublishLink(endpoint)
+
+    def run(self, notification: Notification) -> None:
+        """Publish it."""
+        document = json.dumps(notification.document()).encode()
+        try:
+            self.link.publish(self._topic.encode(), document)
+        except ConnectError as error:
+            raise ActionError(str(error)) from error
+
+    def describe(self, notification: Notification) -> str:
+        """What `run` would do."""
+        return f"publish {notification.title} as {self._topic}"
+
+    def close(self) -> None:
+        """Stop publishing."""
+        self.link.close()
+
+
+def describe_in_full(notification: Notification) -> str:
+    """One line: what, where, how bad, who is worst, and what to look at."""
+    seen = [
+        f"{each['entity']} {each['value']:g}" if each["value"] is not None else str(each["entity"])
+        for each in notification.worst
+    ]
+    parts = [f"[{notification.severity}] {notification.title}"]
+    if seen:
+        parts.append("worst: " + ", ".join(seen))
+    if notification.suggested_causes:
+        parts.append("look at: " + ", ".join(notification.suggested_causes))
+    return "; ".join(parts)

@@ -1,0 +1,180 @@
+"""Decides who is told what: it compares what receivers know with what is so, each tick.
+
+Nothing waits in a queue: an alert is *unsettled* while some receiver should know something else of
+it. So a restart, a silence or a full bucket lose nothing, and a storm is told in a few sentences.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from rnts.alerts.bucket import Bucket
+from rnts.alerts.life import Life, Moment
+from rnts.alerts.notification import (
+    FIRING_KIND,
+    FLAPPING_KIND,
+    RESOLVED_KIND,
+    Notice,
+    Notification,
+    build,
+    told_of,
+)
+from rnts.alerts.rule import Receiver, Rule
+from rnts.alerts.suppression import Inhibitor, Silences, make_matchable
+
+
+class Group(NamedTuple):
+    """What is told together: a rule's alerts with equal values of the receiver's labels."""
+
+    receiver: str
+    rule: str
+    values: tuple[str, ...]
+
+
+class Notifier:
+    """One tick after the other; `counts` says what was held back, and why."""
+
+    def __init__(
+        self,
+        receivers: Iterable[Receiver],
+        inhibitor: Inhibitor,
+        silences: Silences,
+        counts: Counter[str],
+    ) -> None:
+        self._receivers = {receiver.name: receiver for receiver in receivers}
+        self._buckets = {
+            name: Bucket(each.burst, each.refill_ns) for name, each in self._receivers.items()
+        }
+        self._inhibitor, self._silences = inhibitor, silences
+        self.counts = counts
+
+    def notify(
+        self, unsettled: Iterable[tuple[Life, Rule]], at: Moment
+    ) -> tuple[list[Notification], list[Life]]:
+        """What is to be told now, and the alerts of which everybody knows all that there is."""
+        groups: dict[Group, list[Notice]] = {}
+        settled = []
+        for life, rule in unsettled:
+            is_settled, is_held_back = True, self._is_held_back(life, rule, at)
+            for name in dict.fromkeys((*rule.receivers, *life.told)):
+                receiver = self._receivers.get(name)
+                notice = self._notice(life, rule, receiver, at) if receiver else None
+                if receiver is None or notice is None:
+                    self.counts["unknown_receiver"] += receiver is None
+                    continue
+                is_settled = False
+                if is_held_back and notice.kind != RESOLVED_KIND:
+                    continue
+                labels = dict(life.labels)
+                values = tuple(labels.get(label, "") for label in receiver.group_by)
+                groups.setdefault(Group(name, rule.name, values), []).append(notice)
+            if is_settled:
+                settled.append(life)
+        told = []
+        for name, receiver in self._receivers.items():
+            due = {
+                group: notices
+                for group, notices in groups.items()
+                if group.receiver == name and _is_due(receiver, notices, at)
+            }
+            if due:
+                told += self._tell(receiver, due, at)
+        return told, settled
+
+    def _is_held_back(self, life: Life, rule: Rule, at: Moment) -> bool:
+        """Whether a silence or another alert covers it; then what fires is not told."""
+        if not life.is_firing or not (self._inhibitor.is_needed or self._silences.by_id):
+            return False
+        labels = make_matchable(rule.name, rule.severity, life.labels)
+        is_silenced = self._silences.covers(labels, at.wall_ns)
+        if is_silenced or self._inhibitor.covers(labels):
+            life.changed_ns = at.steady_ns  # what is told afterwards waits for its group again
+            self.counts["silenced" if is_silenced else "inhibited"] += 1
+            return True
+        return False
+
+    def _notice(self, life: Life, rule: Rule, receiver: Receiver, at: Moment) -> Notice | None:
+        """What this receiver should be told of this alert, or None."""
+        told = life.told.get(receiver.name)
+        if life.is_firing and receiver.name not in rule.receivers:
+            return None  # it was told under a former rule, and will hear of the end
+        if life.is_flapping:
+            is_known = told is not None and told.kind == FLAPPING_KIND
+            return None if is_known else Notice(life, rule, FLAPPING_KIND, life.key)
+        if not life.is_firing:
+            if told is None:
+                return None
+            if not receiver.tells_resolved:
+                del life.told[receiver.name]
+                return None
+            return Notice(life, rule, RESOLVED_KIND, told.key)
+        if told is None or told.kind != FIRING_KIND:
+            times = told.times + 1 if told and told.key == life.key else 1
+            return Notice(life, rule, FIRING_KIND, life.key, times)
+        since_ns = at.steady_ns - told.at_ns
+        if told.is_due_again or (receiver.repeat_ns and since_ns >= receiver.repeat_ns):
+            return Notice(life, rule, FIRING_KIND, told.key, told.times + 1)
+        return None
+
+    def _tell(
+        self, receiver: Receiver, due: dict[Group, list[Notice]], at: Moment
+    ) -> list[Notification]:
+        """A notification a group while tokens last; the last token is for all of the rest."""
+        bucket = self._buckets[receiver.name]
+        bucket.fill(at.steady_ns)
+        told = []
+        # A critical one needs no token, and takes one from the others where there is one.
+        waiting = []
+        for group, notices in due.items():
+            if notices[0].rule.is_critical:
+                told.append(self._one(receiver, group, notices, at))
+                bucket.take()
+            else:
+                waiting.append((group, notices))
+        while waiting and bucket.tokens:
+            bucket.take()
+            if bucket.tokens or len(waiting) == 1:
+                told.append(self._one(receiver, *waiting.pop(0), at))
+                continue
+            together = [notice for _, notices in waiting for notice in notices]
+            told.append(self._said(receiver, together, {}, at, is_digest=True))
+            self.counts["digested"] += len(waiting)
+            waiting.clear()
+        self.counts["held_back"] += len(waiting)
+        return told
+
+    def _one(
+        self, receiver: Receiver, group: Group, notices: list[Notice], at: Moment
+    ) -> Notification:
+        shown = {
+            label: value
+            for label, value in zip(receiver.group_by, group.values, strict=True)
+            if value
+        }
+        return self._said(receiver, notices, shown, at, is_digest=False)
+
+    def _said(
+        self,
+        receiver: Receiver,
+        notices: list[Notice],
+        group: dict[str, str],
+        at: Moment,
+        is_digest: bool,
+    ) -> Notification:
+        """The notification, and what its receiver knows from now on."""
+        notification = build(receiver.name, notices, group, at.wall_ns, is_digest)
+        for notice in notices:
+            if notice.kind == RESOLVED_KIND:
+                del notice.life.told[receiver.name]
+            else:
+                notice.life.told[receiver.name] = told_of(notice, at.steady_ns)
+        self.counts["notifications"] += 1
+        return notification
+
+
+def _is_due(receiver: Receiver, notices: list[Notice], at: Moment) -> bool:
+    """Whether the group has waited for others long enough; one that is critical does not wait."""
+    if notices[0].rule.is_critical:
+        return True
+    oldest_ns = min(notice.life.changed_ns for notice in notices)
+    return at.steady_ns >= oldest_ns + receiver.group_wait_ns

@@ -1,0 +1,238 @@
+"""Alerts as a machine without clocks and files: what is to be told comes out of each tick.
+
+`changes` are documents by name, None for one that is gone: who keeps them, and gives them to
+`restore` after a restart, has the machine back as it was.
+"""
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from rnts.alerts.flapping import Flapping
+from rnts.alerts.life import Life, Moment, Sample, read_life
+from rnts.alerts.lives import Key, Lives
+from rnts.alerts.notification import Notification, read_notification
+from rnts.alerts.notifier import Notifier
+from rnts.alerts.rule import Receiver, Rule, make_labels
+from rnts.alerts.suppression import (
+    Inhibition,
+    Inhibitor,
+    Silence,
+    Silences,
+    make_matchable,
+    matches,
+)
+
+OUTBOX_MAX = 10_000  # notifications that nobody has delivered yet
+LIFE, OUT, RULE, SILENCES = "life/", "out/", "rule/", "silences"
+Documents = dict[str, Any]
+Read = TypeVar("Read")
+
+log = logging.getLogger("rnts.alerts")
+
+
+class AlertTable:
+    """Hand in samples, then tick; deliver what it returns, and say so with `settle`."""
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        receivers: Iterable[Receiver],
+        inhibitions: Iterable[Inhibition] = (),
+        flapping: Flapping | None = None,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self.lives = Lives(rules, self.counts)
+        self.silences = Silences()
+        self.outbox: dict[str, Notification] = {}
+        self._inhibitor = Inhibitor(inhibitions)
+        self._notifier = Notifier(receivers, self._inhibitor, self.silences, self.counts)
+        self._flapping = flapping or Flapping()
+        self._unsettled: dict[Key, None] = {}  # of which a receiver may have to hear, in order
+        self._signatures: dict[Key, tuple[object, ...]] = {}  # of what is remembered already
+        self._changed: dict[str, Key | None] = {RULE + name: None for name in self.lives.rules}
+
+    def observe(
+        self,
+        rule: str,
+        labels: dict[str, str],
+        truth: float,
+        value: float,
+        event_time_ns: int,
+        resolve: float = math.nan,
+        worst: tuple[tuple[str, float, float], ...] = (),
+    ) -> None:
+        """Hand in what a rule is found to be for an entity: true 1, false 0, unknown NaN.
+
+        resolve: the truth of `resolve_when`; worst: (entity, value, share of the whole) each.
+        """
+        sample = Sample(truth, value, event_time_ns, resolve, worst)
+        self.lives.observe(rule, make_labels(labels), sample)
+
+    def leave(self, labels: dict[str, str]) -> None:
+        """An entity has gone: alerts that have all these labels are over, with that reason."""
+        self.lives.leave(make_labels(labels))
+
+    def reload(self, rules: Iterable[Rule]) -> None:
+        """Go over to other rules at the next tick; unchanged ones keep their state."""
+        before = dict(self.lives.rules)
+        self.lives.reload(rules)
+        self._changed.update({RULE + name: None for name in (*before, *self.lives.rules)})
+
+    def add_silence(self, silence: Silence) -> bool:
+        """Take in a silence, also in place of one with its id; False where there are too many."""
+        self._changed[SILENCES] = None
+        return self.silences.add(silence)
+
+    def settle(self, notification: Notification) -> None:
+        """It needs no more telling: it was delivered, or given up and counted."""
+        name = OUT + outbox_name(notification)
+        if self.outbox.pop(name, None) is not None:
+            self._changed[name] = None
+
+    def tick(self, now_ns: int, wall_ns: int) -> list[Notification]:
+        """Take in what was handed in, and return what is to be told from now on.
+
+        now_ns: a clock that never steps; wall_ns: that of people, for silences and to be shown.
+        """
+        at = Moment(now_ns, wall_ns)
+        self.lives.tick(at)
+        self._end_silences(at)
+        for key in self.lives.touched:
+            self._flapping.look(self.lives.by_key[key], at)
+        self._unsettled.update(self.lives.touched)
+        self.lives.touched.clear()
+        return self._notify(at)
+
+    def _end_silences(self, at: Moment) -> None:
+        """Who was told before a silence is told again after it, if it still fires."""
+        for silence in self.silences.expire(at.wall_ns):
+            self._changed[SILENCES] = None
+            for key, life in self.lives.by_key.items():
+                rule = self.lives.rule_of(life)
+                labels = make_matchable(rule.name, rule.severity, key.labels)
+                if life.is_firing and matches(silence.matchers, labels):
+                    self.lives.touched[key] = None
+                    for told in life.told.values():
+                        told.is_due_again = True
+
+    def _notify(self, at: Moment) -> list[Notification]:
+        by_key, rule_of = self.lives.by_key, self.lives.rule_of
+        if self._inhibitor.is_needed:
+            self._inhibitor.begin(
+                make_matchable(life.rule, rule_of(life).severity, life.labels)
+                for life in by_key.values()
+                if life.is_firing
+            )
+        lives = {key: by_key[key] for key in self._unsettled}
+        told, settled = self._notifier.notify(
+            [(life, rule_of(life)) for life in lives.values()], at
+        )
+        for notification in told:
+            self._post(notification)
+        for life in settled:
+            key = Key(life.rule, life.labels)
+            del self._unsettled[key]
+            if not self.lives.is_kept(life):
+                self.lives.forget(key)
+        self._note(lives)
+        return told
+
+    def _note(self, lives: dict[Key, Life]) -> None:
+        """Put down which of these have changed in more than their age."""
+        for key, life in lives.items():
+            signature = life.signature() if key in self.lives.by_key else None
+            if signature != self._signatures.get(key):
+                self._changed[LIFE + life.fingerprint] = key
+                if signature is None:
+                    del self._signatures[key]
+                else:
+                    self._signatures[key] = signature
+
+    def _post(self, notification: Notification) -> None:
+        """Remember a notification until it is delivered; what is critical is never given up."""
+        if len(self.outbox) >= OUTBOX_MAX:
+            oldest = next((n for n, each in self.outbox.items() if not each.is_critical), None)
+            if oldest is not None:
+                del self.outbox[oldest]
+                self._changed[oldest] = None
+                self.counts["outbox_full"] += 1
+        name = OUT + outbox_name(notification)
+        self.outbox[name] = notification
+        self._changed[name] = None
+
+    def changes(self) -> Documents:
+        """What has changed since the last call, by name; None for what is gone."""
+        changed, self._changed = self._changed, {}
+        has_rules = any(name.startswith(RULE) for name in changed)
+        rules = self.lives.remembered_rules() if has_rules else {}
+        return {name: self._document(name, key, rules) for name, key in changed.items()}
+
+    def everything(self) -> Documents:
+        """All that is to be remembered, by name."""
+        rules = self.lives.remembered_rules()
+        found: Documents = {RULE + name: asdict(rule) for name, rule in rules.items()}
+        found.update({LIFE + x.fingerprint: x.document() for x in self.lives.by_key.values()})
+        found.update({name: each.document() for name, each in self.outbox.items()})
+        return {**found, SILENCES: self.silences.document()}
+
+    def _document(self, name: str, key: Key | None, rules: dict[str, Rule]) -> Any:
+        if key is not None:
+            life = self.lives.by_key.get(key)
+            return None if life is None else life.document()
+        if name == SILENCES:
+            return self.silences.document()
+        if name.startswith(RULE):
+            rule = rules.get(name.removeprefix(RULE))
+            return None if rule is None else asdict(rule)
+        notification = self.outbox.get(name)
+        return None if notification is None else notification.document()
+
+    def restore(
+        self, documents: Documents, shift_ns: int, now_ns: int, wall_ns: int
+    ) -> list[Notification]:
+        """Go on where the documents end; return what was to be told and perhaps was not.
+
+        shift_ns: what the steady clock shows now, less what it showed at the end.
+        """
+        self._read(self.silences.restore, documents.get(SILENCES, ()))
+        rules = self._read_all(documents, RULE, _read_rule)
+        lives = self._read_all(documents, LIFE, lambda each: read_life(each, shift_ns))
+        known = {rule.name for rule in rules} | self.lives.rules.keys()
+        self.lives.reload(list(self.lives.rules.values()), rules)
+        self._changed.update({RULE + rule.name: None for rule in rules})
+        self.lives.restore([x for x in lives if x.rule in known], Moment(now_ns, wall_ns))
+        for notification in self._read_all(documents, OUT, read_notification):
+            self.outbox[OUT + outbox_name(notification)] = notification
+        return list(self.outbox.values())
+
+    def _read_all(
+        self, documents: Documents, prefix: str, read: Callable[[Any], Read]
+    ) -> list[Read]:
+        """What the documents of a kind say; those of another version's are counted."""
+        found = [
+            self._read(read, doc) for name, doc in documents.items() if name.startswith(prefix)
+        ]
+        return [each for each in found if each is not None]
+
+    def _read(self, read: Callable[[Any], Read], document: Any) -> Read | None:
+        try:
+            return read(document)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            self.counts["unreadable"] += 1
+            log.warning("something that alerts remembered cannot be read: %r", error)
+            return None
+
+
+def outbox_name(notification: Notification) -> str:
+    """What tells a notification from all others: its receiver and its idempotency key."""
+    return f"{notification.receiver}/{notification.key}"
+
+
+def _read_rule(document: dict[str, Any]) -> Rule:
+    """Undo `asdict`: JSON has lists where a rule has tuples."""
+    listed = {name: tuple(document[name]) for name in ("receivers", "causes")}
+    return Rule(**{**document, **listed})
