@@ -30,6 +30,7 @@ COMMANDS = (
     "aggregate",
     "spool",
     "config",
+    "rules",
     "keys",
     "bench",
     "doctor",

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from rnts.errors import ConfigError
-from rnts.settings_check import suggest, validate
+from rnts.nearest import suggest
+from rnts.settings_check import validate
 from rnts.settings_models import Agent, Aggregator, Alert, Telemetry, expects, leaves
 from rnts.settings_sources import (
     PATHS,

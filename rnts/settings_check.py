@@ -2,13 +2,15 @@
 
 import difflib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from rnts.nearest import suggest
 from rnts.settings_models import Document, Section, example, expects, leaves
+from rnts.settings_scalar import place_within
 from rnts.settings_tree import (
     PROBLEMS_MAX,
     KeyPath,
@@ -21,13 +23,12 @@ from rnts.settings_tree import (
 )
 from rnts.settings_yaml import write
 
-SUGGESTIONS_MAX = 8
-
 
 def validate(base: dict[str, Any], tree: Tree) -> Document | None:
     """The settings of `tree` over the complete ones in `base`; None notes problems in the tree."""
     plain = merge(base, tree.plain)
     tree.problems += _names_twice(plain, tree)
+    tree.problems += _wrong_conditions(plain, tree)
     document = None
     try:
         document = Document.model_validate(plain)
@@ -38,15 +39,6 @@ def validate(base: dict[str, Any], tree: Tree) -> Document | None:
             tree.problems.append(tell(base, tree, detail))
     tree.problems.sort(key=lambda problem: (problem.place.line, problem.place.column))
     return None if tree.problems else document
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """The end of a message: the known name that is nearest, or a few if none is near."""
-    names = list(known)
-    if near := difflib.get_close_matches(name, names, n=1):
-        return f"; did you mean {near[0]}?"
-    more = ", …" if len(names) > SUGGESTIONS_MAX else ""
-    return f"; known here: {', '.join(names[:SUGGESTIONS_MAX])}{more}"
 
 
 def _names_twice(plain: dict[str, Any], tree: Tree) -> Iterator[Problem]:
@@ -62,6 +54,34 @@ def _names_twice(plain: dict[str, Any], tree: Tree) -> Iterator[Problem]:
                 where = tree.place(("alerts", before, "name"))
                 message = f"{shorten(name)!r} is the name of an earlier alert, at {where}"
                 yield Problem(tree.place(path), path, message)
+
+
+def _wrong_conditions(plain: dict[str, Any], tree: Tree) -> Iterator[Problem]:
+    """What is wrong with the conditions of alerts, each fault at its own place."""
+    rules = plain.get("alerts")
+    if not isinstance(rules, tuple) or not rules:
+        return
+    from rnts.rules.condition import parse_condition
+    from rnts.rules.faults import RuleError
+
+    found = 0
+    for index, rule in enumerate(rules):
+        text = rule.get("condition") if isinstance(rule, dict) else None
+        if not isinstance(text, str):
+            continue
+        path: KeyPath = ("alerts", index, "condition")
+        place = tree.place(path)
+        if found >= PROBLEMS_MAX:  # Looking for similar names takes its time.
+            yield Problem(place, path, "conditions from here on are checked when those are mended")
+            return
+        try:
+            parse_condition(text)
+        except RuleError as error:
+            found += len(error.faults)
+            for fault in error.faults:
+                exact = place_within(place, fault.position)
+                note = "" if exact else f" (at {fault.where(text)} of the condition)"
+                yield Problem(exact or place, path, fault.message + note)
 
 
 def _problem_in_short(_base: dict[str, Any], tree: Tree, detail: Any) -> Problem:

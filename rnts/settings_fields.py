@@ -7,7 +7,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from rnts.settings_values import (
     check_bind,
-    check_condition,
     check_endpoint,
     check_folder,
     check_ledger,
@@ -50,4 +49,3 @@ Folder = Annotated[str | None, AfterValidator(check_folder)]
 LedgerPath = Annotated[str, BeforeValidator(take_off), AfterValidator(check_ledger)]
 Encryption = Annotated[Literal["auto", "always", "off"], BeforeValidator(take_off)]
 Name = Annotated[str, AfterValidator(check_name)]
-Condition = Annotated[str, AfterValidator(check_condition)]

@@ -8,7 +8,6 @@ from pydantic.fields import FieldInfo
 
 from rnts.settings_fields import (
     Bind,
-    Condition,
     Encryption,
     Endpoint,
     Folder,
@@ -25,10 +24,8 @@ from rnts.settings_tree import KeyPath
 from rnts.settings_values import check_unique, with_scheme
 from rnts.settings_wire import FloatErrors
 
-ENDPOINTS_MAX = 16
+ENDPOINTS_MAX, PERCENTILES_MAX, ALERTS_MAX = 16, 32, 1_000
 _FILE = "an absolute path or null"
-PERCENTILES_MAX = 32
-ALERTS_MAX = 1_000
 
 
 class Collection(Section):
@@ -143,8 +140,10 @@ class Alert(Section):
     """One alert rule."""
 
     name: Name = _setting("what it is called", "a name", example="high_latency")
-    condition: Condition = _setting(
-        "when it fires", "a condition in quotes", example="p99_processing_time_ms > 100"
+    condition: str = _setting(
+        "when it fires, as docs/rules.md defines",
+        "a condition in quotes",
+        example="p99_processing_time_ms > 100",
     )
     severity: Literal["info", "warning", "critical"] = _setting("how bad that is", example="info")
     action: Name | None = _setting(

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from rnts.settings_check import suggest
+from rnts.nearest import suggest
 from rnts.settings_models import leaves
 from rnts.settings_tree import KeyPath, Place, Tree, merge, report
 from rnts.settings_yaml import NOT_YAML, parse

@@ -19,6 +19,7 @@ class Place:
     column: int = 0
     text: str | None = None  # a scalar as it is spelled, quotes left out
     plain: bool = False  # whether it is spelled without quotes
+    raw: str = field(default="", compare=False, repr=False)  # the scalar with quotes and all
 
     @classmethod
     def after(cls, source: str, before: str) -> "Place":

@@ -5,7 +5,6 @@ from typing import Any
 
 IPC_PATH_BYTES_MAX = 107  # sun_path of Linux, less the closing zero
 NAME_CHARACTERS_MAX = 255
-CONDITION_CHARACTERS_MAX = 4_096
 _HOST = r"\[[0-9A-Fa-f:.]+(%\w+)?\]|[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?"
 _ENDPOINT = re.compile(rf"(tcp://)?(?P<host>{_HOST}|\*):(?P<port>[0-9]{{1,5}})", re.ASCII)
 
@@ -69,33 +68,6 @@ def check_name(text: str) -> str:
         raise ValueError("the name is empty")
     if not text.isprintable() or len(text) > NAME_CHARACTERS_MAX:
         raise ValueError(f"a name has at most {NAME_CHARACTERS_MAX} printable characters")
-    return text
-
-
-def check_condition(text: str) -> str:
-    """Check that quotes and parentheses are balanced; the grammar itself is checked elsewhere."""
-    if not text.strip():
-        raise ValueError("the condition is empty")
-    if len(text) > CONDITION_CHARACTERS_MAX:
-        raise ValueError(f"a condition has at most {CONDITION_CHARACTERS_MAX} characters")
-    quote, quoted_at, opened, escaped = "", 0, [], False
-    for position, character in enumerate(text, 1):
-        if quote:
-            if character == quote and not escaped:
-                quote = ""
-            escaped = character == "\\" and not escaped
-        elif character in "'\"":
-            quote, quoted_at = character, position
-        elif character == "(":
-            opened.append(position)
-        elif character == ")" and not opened:
-            raise ValueError(f"the ) at character {position} of the condition closes nothing")
-        elif character == ")":
-            opened.pop()
-    if quote:
-        raise ValueError(f"the {quote} at character {quoted_at} of the condition is never closed")
-    if opened:
-        raise ValueError(f"the ( at character {opened[-1]} of the condition is never closed")
     return text
 
 

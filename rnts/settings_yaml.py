@@ -121,7 +121,8 @@ def _place(source: str, mark: Any, node: yaml.Node | None = None) -> Place:
     """The place of a mark, and how the node there is spelled."""
     place = Place(source, mark.line + 1, mark.column + 1)
     if isinstance(node, yaml.ScalarNode):
-        return Place(source, place.line, place.column, node.value, not node.style)
+        raw = mark.buffer[mark.pointer : node.end_mark.pointer]
+        return Place(source, place.line, place.column, node.value, not node.style, raw)
     return place
 
 

@@ -160,17 +160,6 @@ def test_empty_files_and_sections_change_nothing(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "condition", ["f(a) > 1", r"a == 'it\'s ('", "a == \"(\" and b in ('x', ')')"]
-)
-def test_parentheses_inside_quotes_do_not_count(condition: str) -> None:
-    """A condition whose quotes and parentheses are balanced is accepted as it stands."""
-    Path("rnts.yaml").write_text(
-        yaml.safe_dump({"alerts": [{"name": "a", "condition": condition, "severity": "info"}]})
-    )
-    assert load(environ={}).alerts[0].condition == condition
-
-
-@pytest.mark.parametrize(
     "text", ["h:1", "tcp://h-1.b_c:65535", "[::1]:80", "ipc:///a b", "ipc://@n"]
 )
 def test_addresses_of_every_form_are_accepted(text: str) -> None:

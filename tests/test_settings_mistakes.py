@@ -166,6 +166,7 @@ def test_no_text_raises_anything_but_a_configuration_error(text: str) -> None:
     check_only_config_errors(text)
 
 
+CONDITION_SPACES = [" ", "\n", "\n\n  ", "\t", "\u2003", "\x85 "]
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner),
@@ -188,8 +189,13 @@ def test_no_value_raises_anything_but_a_configuration_error(path: tuple, value: 
 
 
 @settings(max_examples=2 * settings().max_examples)
-@example("a >\n 1 and\n\n b", "two words")
-@given(st.text(max_size=30), st.text(st.characters(categories=["L", "P", "Zs"]), max_size=9))
+@example("queue_depth >\n 1 and\n\n not absent(activation_count,\t5s)", "two words")
+@given(
+    st.lists(st.sampled_from(CONDITION_SPACES), min_size=6, max_size=6).map(
+        lambda spaces: "{}queue_depth{}>{}1{}or{}health == 'critical'{}".format(*spaces)
+    ),
+    st.text(st.characters(categories=["L", "P", "Zs"]), max_size=9),
+)
 def test_settings_written_as_yaml_are_read_back(condition: str, name: str) -> None:
     """What `to_yaml` writes, with comments or without, loads as the same settings."""
     rules = ({"name": name, "condition": condition, "severity": "info"},)
