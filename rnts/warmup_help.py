@@ -22,9 +22,12 @@ def compile_with_help(names: list[str], compile_these: Compile) -> Iterator[tupl
     waiting, helped = deque(names), list[str]()
     thread = threading.Thread(target=_feed, args=(waiting, helped), name=HELPER, daemon=True)
     thread.start()
-    with contextlib.suppress(IndexError):
-        while True:
-            yield from compile_these([waiting.popleft()])
+    while waiting:
+        try:
+            name = waiting.popleft()
+        except IndexError:  # the helper was quicker
+            break
+        yield from compile_these([name])
     thread.join()
     for name in helped:
         for found, _ in compile_these([name]):

@@ -148,6 +148,17 @@ def audit(*options: str) -> tuple[int, Document]:
     return result.returncode, json.loads(result.stdout or "{}")
 
 
+def balanced(attempts: int) -> Document:
+    """The audit once every record has come to its end."""
+    until(lambda: settled(accounting()) >= attempts)
+    code, books = until(
+        lambda: (found := audit()) and not any(found[1]["in_flight"].values()) and found
+    )
+    assert (code, books["balanced"], books["problems"]) == (0, True, [])
+    assert books["emitted"] == attempts
+    return books
+
+
 def children(process: Process) -> dict[str, int]:
     """The children of an `rnts up`: their pids, by the names of their commands."""
     found = {}

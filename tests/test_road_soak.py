@@ -12,15 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from process_tools import (
-    Document,
     Process,
-    accounting,
-    audit,
+    balanced,
     has_agent,
     program,
     run,
     running,
-    settled,
     snapshot,
     stalled,
     until,
@@ -94,17 +91,6 @@ def load(producer: Producer) -> Iterator[Callable[[], int]]:
         yield stop
     finally:
         stop()
-
-
-def balanced(attempts: int) -> Document:
-    """The audit once every record has come to its end."""
-    until(lambda: settled(accounting()) >= attempts)
-    code, books = until(
-        lambda: (found := audit()) and not any(found[1]["in_flight"].values()) and found
-    )
-    assert (code, books["balanced"], books["problems"]) == (0, True, [])
-    assert books["emitted"] == attempts
-    return books
 
 
 def test_whoever_dies_on_the_road_each_record_has_one_fate(size: Callable[[int, int], int]) -> None:

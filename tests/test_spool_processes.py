@@ -8,10 +8,9 @@ from contextlib import ExitStack
 
 from capture_tools import read_lane
 from process_tools import (
-    Document,
     Process,
     accounting,
-    audit,
+    balanced,
     has_agent,
     program,
     running,
@@ -65,17 +64,6 @@ def record(producer: Producer, batches: int) -> int:
         assert all(neuron.record(processing_time_ns=i * i) for i in range(BATCH))
         until(lambda: is_drained(producer))
     return batches * BATCH
-
-
-def balanced(attempts: int) -> Document:
-    """The audit once every record has come to its end."""
-    until(lambda: settled(accounting()) >= attempts)
-    code, books = until(
-        lambda: (found := audit()) and not any(found[1]["in_flight"].values()) and found
-    )
-    assert (code, books["balanced"], books["problems"]) == (0, True, [])
-    assert books["emitted"] == attempts
-    return books
 
 
 def test_a_killed_agent_with_a_backlog_delivers_what_it_had_spooled(
