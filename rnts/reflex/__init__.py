@@ -1,0 +1,1 @@
+"""Standing expressions: what is found of them after each batch, and how that is told."""
