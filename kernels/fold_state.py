@@ -22,8 +22,11 @@ BLOCK = 256  # records that are taken at a time: their observations, 32 KB, stay
     EVENT_ERROR,
     COLUMN_DURATION,
     COLUMN_LATENCY,
-) = range(15)
-CODE_WORDS = 15
+    METRICS,  # mask of the fields that are metrics: the first, one a column
+    COUNTERS,  # mask of those that yield their increase
+    WEIGHTED,  # mask of the columns to which weights apply
+) = range(18)
+CODE_WORDS = 18
 
 # Words of the state. The caller sets the first eight; the fold moves NEXT and adds to the others.
 (
@@ -53,13 +56,11 @@ RECORDS_TYPE = (
     "Tuple((uint64[::1], int64[::1], uint8[::1], int64[::1], int64[:,::1], float64[:,::1],"
     " int64[::1], uint8[::1]))"
 )
-# schema: (readings of the metrics, `weighted` of the columns, codes)
-SCHEMA_TYPE = "Tuple((int64[::1], float64[::1], int64[::1]))"
-# block: (sources, owners, in_panes, places, group_places, weights, observed), all BLOCK long but
-# the last, which is COLUMNS times that and NaN at first
+# block: (sources, owners, in_panes, places, group_places, weights, observed, buckets, present); a
+# word a record, and a cell a record and column in `observed` and `buckets`
 BLOCK_TYPE = (
     "Tuple((int64[::1], int64[::1], int64[::1], int64[::1], int64[::1], float64[::1],"
-    " float64[::1]))"
+    " float64[::1], int32[::1], int64[::1]))"
 )
 # notes: (events, reasons, tally); indices of records, and a count for each type of event and one
 # for those of no known type

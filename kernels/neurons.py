@@ -4,21 +4,22 @@ Guarantee: an id has one row for as long as it is known; row 0 takes every neuro
 so that totals stay exact; removal leaves no tombstone. Cost: about 4 ns a look-up in cache, a
 cache miss beyond it; 8 * `ROW_WORDS` bytes and at least 32 bytes of index a neuron.
 
-A row, in words of 64 bits:
+A row, in words of 64 bits; what each record needs lies in its first three cache lines:
 
-    ID            the neuron's id
     GROUP         index of its group; NO_GROUP while the row is vacant
     LATEST        timestamp of its newest record
     LEFT          1 once it has said that it leaves, and has said nothing newer
     HEALTH        its state, as it last said; HEALTH_UNKNOWN until then
     HEALTH_TIME   timestamp of the newest record that named a state
-    HEALTH_SINCE  timestamp of the record that began the state
-    REASON        digest of the newest reason given for it, 0 if there is none
     SAMPLED       timestamp of its newest sample
     SEEN          bit c: column c has a last value
+    NEWEST        the word of PLACES that was used last
+    LAST          a word for each column: its last value, as it came
+    ID            the neuron's id
+    HEALTH_SINCE  timestamp of the record that began the state
+    REASON        digest of the newest reason given for it, 0 if there is none
     NAMED         when it last was named; no record, since names are told late and told again
     PLACES        a word for each pane: what slot it has there, and for which window
-    LAST          a word for each column: its last value, as it came
 """
 
 import numpy as np
@@ -30,11 +31,14 @@ UNSEALED_MAX = 5  # closed windows that late records may still revise
 PANES_MAX = OPEN_WINDOWS + UNSEALED_MAX + 1  # the last one is for what was counted before
 COLUMNS = 16
 
-ID, GROUP, LATEST, LEFT, HEALTH, HEALTH_TIME, HEALTH_SINCE, REASON, SAMPLED, SEEN = range(10)
-NAMED = 10
-PLACES = 11
-LAST = PLACES + PANES_MAX
-ROW_WORDS = LAST + COLUMNS
+GROUP, LATEST, LEFT, HEALTH, HEALTH_TIME, SAMPLED, SEEN, NEWEST = range(8)
+LAST = 8
+ID, HEALTH_SINCE, REASON, NAMED = range(LAST + COLUMNS, LAST + COLUMNS + 4)
+PLACES = NAMED + 1
+ROW_WORDS = 40  # of which the last are spare, so that rows are whole cache lines
+LINE_WORDS = 8
+ROW_LINES_HOT = (LAST + COLUMNS) // LINE_WORDS
+assert PLACES + PANES_MAX <= ROW_WORDS and ROW_WORDS % LINE_WORDS == 0
 
 OVERFLOW_ROW = 0
 NO_GROUP = -1
@@ -56,6 +60,7 @@ NEURONS = "Tuple((int64[:,::1], uint64[:,::1], int64[:,::1], int64[::1], int64[:
 
 # A cell of the index: an id and its row; row 0 marks an empty cell.
 _KEY, _ROW = 0, 1
+INDEX_WORDS = 2
 # Odd and without pattern: halves of the golden ratio and of the square root of two.
 _LOW_FACTOR, _HIGH_FACTOR = np.uint64(0x9E3779B1), np.uint64(0xB504F333)
 _HALF, _LOW_HALF = np.uint64(32), np.uint64(0xFFFFFFFF)

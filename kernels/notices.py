@@ -39,7 +39,7 @@ from rnts.kernels.panes import SLOT_ERRORS
 def note_events(count, records, rows, slots, codes, notes, state, block):
     """Count events by their type, and keep which records they are; errors count for neurons."""
     _, times_ns, kinds, masks, values, _, _, _ = records
-    sources, owners, _, places, _, _, _ = block
+    sources, owners, _, places, _, _, _, _, _ = block
     events, _, tally = notes
     for j in range(count):
         i, row = sources[j], owners[j]
@@ -97,7 +97,7 @@ def note_health(count, records, neurons, codes, notes, state, block):
     """Set the health that samples name, and keep which of them give a reason that is new."""
     _, times_ns, _, masks, values, _, text_offsets, text = records
     rows, _, population, _, _, _ = neurons
-    sources, owners, _, _, _, _, _ = block
+    sources, owners, _, _, _, _, _, _, _ = block
     _, reasons, _ = notes
     for j in range(count):
         i, row = sources[j], owners[j]

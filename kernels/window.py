@@ -14,14 +14,13 @@ import numpy as np
 
 from rnts.kernels import traffic
 from rnts.kernels._jit import device, kernel
+from rnts.kernels.atomics import prefetch_word
 from rnts.kernels.flat import at
 from rnts.kernels.fold_state import (
     BEFORE,
     BIT_WEIGHT,
     BLOCK,
     BLOCK_TYPE,
-    COLUMN_DURATION,
-    COLUMN_LATENCY,
     COUNTED_BEFORE,
     END,
     FIRST_UNSEALED,
@@ -32,23 +31,25 @@ from rnts.kernels.fold_state import (
     LATE,
     NEXT,
     NOTES_TYPE,
-    NOW_NS,
     OVERFLOW,
     RECORDS_TYPE,
     REFUSED,
-    SCHEMA_TYPE,
     TIME_MAX_NS,
     WINDOW_LAST,
     WINDOW_NS,
 )
 from rnts.kernels.neurons import (
-    COLUMNS,
+    INDEX_WORDS,
     LATEST,
     LEFT,
+    LINE_WORDS,
     NEURONS,
     OVERFLOW_ROW,
+    ROW_LINES_HOT,
+    ROW_WORDS,
     add_row,
     find_row,
+    home_of,
 )
 from rnts.kernels.notices import note_events, note_health, note_links
 from rnts.kernels.observations import observe
@@ -62,7 +63,7 @@ def _admit(end, records, heads, codes, state, block):
     Moves NEXT. Stops at a record whose window has no pane yet: whoever opens it closes others.
     """
     _, times_ns, kinds, _, _, _, _, _ = records
-    sources, _, in_panes, _, _, _, _ = block
+    sources, _, in_panes, _, _, _, _, _, _ = block
     begins, ends, pane = 0, 0, 0
     ring = heads.shape[0] - 1
     count, before, i = 0, 0, state[NEXT]
@@ -108,13 +109,18 @@ def _admit(end, records, heads, codes, state, block):
 def _find_owners(count, ids, times_ns, neurons, state, block):
     """Write the row of each record's neuron, and note that it was heard of."""
     rows, index, _, _, _, _ = neurons
-    sources, owners, _, _, _, _, _ = block
+    sources, owners, _, _, _, _, _, _, _ = block
+    cells, flat_index, flat_rows = index.shape[0], index.reshape(-1), rows.reshape(-1)
+    for j in range(count):
+        prefetch_word(flat_index, at(home_of(ids[sources[j]], cells), INDEX_WORDS, 0))
     for j in range(count):
         neuron_id = ids[sources[j]]
         row = find_row(neuron_id, index)
         if row == OVERFLOW_ROW:
             row = add_row(neuron_id, neurons)
         owners[j] = row
+        for line in range(ROW_LINES_HOT):
+            prefetch_word(flat_rows, at(row, ROW_WORDS, line * LINE_WORDS))
     for j in range(count):
         row, time_ns = owners[j], times_ns[sources[j]]
         state[OVERFLOW] += row == OVERFLOW_ROW
@@ -127,7 +133,7 @@ def _find_owners(count, ids, times_ns, neurons, state, block):
 def _keep_samples(count, records, codes, state, block):
     """Move the samples of a block together, with their weights; returns how many they are."""
     _, _, kinds, masks, _, floats, _, _ = records
-    sources, owners, _, places, group_places, weights, _ = block
+    sources, owners, _, places, group_places, weights, _, _, _ = block
     samples = 0
     for j in range(count):
         i = sources[j]
@@ -148,38 +154,19 @@ def _keep_samples(count, records, codes, state, block):
     return samples
 
 
-@device
-def _fold_samples(count, records, neurons, panes, schema, state, block):
-    """Add what samples say, and how long they were on their way, to moments and histograms."""
-    _, times_ns, _, _, _, _, _, _ = records
-    rows, _, _, _, _, _ = neurons
-    _, _, moments, _, _, group_moments, _ = panes
-    readings, weighted, codes = schema
-    sources, owners, _, places, group_places, weights, observed = block
-    state[REFUSED] += observe(count, sources, owners, records, readings, rows, observed)
-    for j in range(count):
-        latency_ns = np.float64(state[NOW_NS] - times_ns[sources[j]])
-        observed[at(j, COLUMNS, codes[COLUMN_LATENCY])] = latency_ns
-    duration = codes[COLUMN_DURATION]
-    add_moments(count, places, observed, weights, weighted, moments)
-    add_moments(count, group_places, observed, weights, weighted, group_moments)
-    add_histograms(count, places, group_places, observed, weights, weighted, duration, panes)
-
-
 @kernel(
-    f"int64({RECORDS_TYPE}, {NEURONS}, {PANES_TYPE}, {traffic.TRAFFIC}, {SCHEMA_TYPE},"
+    f"int64({RECORDS_TYPE}, {NEURONS}, {PANES_TYPE}, {traffic.TRAFFIC}, int64[::1],"
     f" {NOTES_TYPE}, {BLOCK_TYPE}, int64[::1])"
 )
-def fold(records, neurons, panes, tables, schema, notes, block, state):
+def fold(records, neurons, panes, tables, codes, notes, block, state):
     """Fold records from NEXT on; returns NEXT, which is END unless a pane must be opened first.
 
     Then the window of record NEXT has no pane: open one for it and call again.
     """
     ids, times_ns, _, _, _, _, _, _ = records
     heads, slots, _, _, _, _, _ = panes
-    _, owners, in_panes, places, group_places, _, _ = block
+    _, owners, in_panes, places, group_places, _, _, _, _ = block
     rows = neurons[0]
-    codes = schema[2]
     while state[NEXT] < state[END]:
         end = min(state[NEXT] + BLOCK, state[END])
         count = _admit(end, records, heads, codes, state, block)
@@ -189,7 +176,9 @@ def fold(records, neurons, panes, tables, schema, notes, block, state):
         note_links(count, records, codes, tables, state, block)
         samples = _keep_samples(count, records, codes, state, block)
         note_health(samples, records, neurons, codes, notes, state, block)
-        _fold_samples(samples, records, neurons, panes, schema, state, block)
+        state[REFUSED] += observe(samples, records, codes, rows, state, block)
+        add_moments(samples, codes, panes, block)
+        add_histograms(samples, codes, panes, block)
         if state[NEXT] < end:
             break
     return state[NEXT]

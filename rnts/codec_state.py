@@ -5,21 +5,17 @@ import secrets
 import numpy as np
 from numpy.typing import NDArray
 
+from rnts.aligned import aligned_zeros
 from rnts.kernels import columns, dictionary
 
 NEURONS_MAX = columns.KEYS_MAX  # different neurons, and different shapes, of one group of frames
 _ROWS_MIN = 256
 _ROWS_KEPT = 32_768  # that stay in hand when a group ends
-_LINE_BYTES = 64
 
 
 def _rows(count: int) -> NDArray[np.int64]:
-    """Rows for so many neurons that begin where cache lines do: a row is three of them."""
-    words = np.zeros(count * columns.ROW_WORDS + _LINE_BYTES // 8, np.int64)
-    first = -words.ctypes.data % _LINE_BYTES // 8
-    rows = words[first : first + count * columns.ROW_WORDS].reshape(count, columns.ROW_WORDS)
-    assert count == 0 or rows.ctypes.data % _LINE_BYTES == 0
-    return rows
+    """Rows for so many neurons; one is three cache lines."""
+    return aligned_zeros(count, columns.ROW_WORDS, np.int64)
 
 
 def _grown(count: int, capacity: int) -> int:

@@ -1,25 +1,21 @@
 """The arrays that the fold reads the model from, and those in which it works."""
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rnts.kernels import fold_rows
 from rnts.kernels import fold_state as words
 from rnts.kernels import neurons as table
-from rnts.kernels import observations
 from rnts.model import EVENT, FIELD, METRICS, Kind
 from rnts.panes import DURATION_COLUMN, LATENCY_COLUMN
 
+assert [metric.storage.is_float for metric in METRICS] == [
+    column >= fold_rows.WHOLE_COLUMNS for column in range(len(METRICS))
+], "whole numbers are the first columns, floats the others; see kernels/fold_rows.py"
 
-def schema() -> tuple[np.ndarray, ...]:
+
+def codes() -> NDArray[np.int64]:
     """What the model says, as the fold reads it."""
-    readings = np.full(len(METRICS), observations.LEVEL, np.int64)
-    # Weights do not apply to latency, nor to increases: an increase spans what was sampled out.
-    weighted = np.zeros(table.COLUMNS)
-    for column, metric in enumerate(METRICS):
-        weighted[column] = metric.role != "counter"
-        if metric.role == "counter":
-            readings[column] = observations.INCREASE
-        elif metric.storage.is_float:
-            readings[column] = observations.NUMBER
     codes = np.zeros(words.CODE_WORDS, np.int64)
     for kind in Kind:
         codes[getattr(words, f"KIND_{kind.name}")] = kind
@@ -34,11 +30,17 @@ def schema() -> tuple[np.ndarray, ...]:
     codes[words.EVENT_ERROR] = EVENT["ErrorOccurred"].code
     codes[words.COLUMN_DURATION] = DURATION_COLUMN
     codes[words.COLUMN_LATENCY] = LATENCY_COLUMN
-    return readings, weighted, codes
+    counters = sum(metric.mask for metric in METRICS if metric.role == "counter")
+    codes[words.METRICS] = (1 << len(METRICS)) - 1
+    codes[words.COUNTERS] = counters
+    # Weights do not apply to latency, nor to increases: an increase spans what was sampled out.
+    codes[words.WEIGHTED] = codes[words.METRICS] & ~counters
+    return codes
 
 
 def block() -> tuple[np.ndarray, ...]:
     """Room for what the fold knows of a block of records while it is at it."""
     indices = [np.zeros(words.BLOCK, np.int64) for _ in range(5)]
     observed = np.full(words.BLOCK * table.COLUMNS, np.nan)
-    return (*indices, np.zeros(words.BLOCK), observed)
+    buckets = np.zeros(words.BLOCK * table.COLUMNS, np.int32)
+    return (*indices, np.zeros(words.BLOCK), observed, buckets, np.zeros(words.BLOCK, np.int64))

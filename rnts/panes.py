@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rnts.aligned import aligned_zeros
 from rnts.kernels import durations, histogram, panes
 from rnts.kernels.neurons import COLUMNS, OPEN_WINDOWS, PANES_MAX, UNSEALED_MAX
 from rnts.model import METRICS
@@ -55,11 +56,11 @@ class Panes:
         self._groups = groups
         self._heads = np.zeros((held, panes.HEAD_WORDS), np.int64)
         self._heads[:, panes.WINDOW] = panes.NO_WINDOW
-        self._slot_words = np.zeros((held * slots, panes.SLOT_WORDS), np.int64)
-        self._moments = np.zeros((held * slots, panes.MOMENTS))
-        self._durations = np.zeros((held * slots, durations.BUCKETS), np.float32)
+        self._slot_words = aligned_zeros(held * slots, panes.SLOT_WORDS, np.int64)
+        self._moments = aligned_zeros(held * slots, panes.MOMENTS, np.float64)
+        self._durations = aligned_zeros(held * slots, durations.BUCKETS, np.float32)
         self._group_words = np.zeros((held * groups, panes.GROUP_WORDS), np.int64)
-        self._group_moments = np.zeros((held * groups, panes.MOMENTS))
+        self._group_moments = aligned_zeros(held * groups, panes.MOMENTS, np.float64)
         self._ranks = np.array(percentiles, np.float64)
         self._merged = np.zeros(histogram.BUCKETS)
         self.arrays = (
@@ -78,12 +79,23 @@ class Panes:
 
     def forget_counted(self) -> None:
         """Empty the pane of what was counted before, for the next batch of it."""
-        panes.open_pane(self.ring, 0, self.arrays)
+        panes.open_pane(self.ring, panes.COUNTED_BEFORE, self.arrays)
 
     def records(self) -> dict[int, int]:
         """The records of each window that has a pane."""
         heads = self._heads[: self.ring, [panes.WINDOW, panes.RECORDS]].tolist()
         return {window: count for window, count in heads if window != panes.NO_WINDOW}
+
+    def counts(self) -> NDArray[np.int64]:
+        """The records of each pane, for `added`."""
+        return self._heads[: self.ring, panes.RECORDS].copy()
+
+    def added(self, before: NDArray[np.int64]) -> list[tuple[int, int]]:
+        """The windows that have got records since, and how many."""
+        heads = self._heads[: self.ring]
+        more = heads[:, panes.RECORDS] - before
+        changed = more.nonzero()[0]
+        return list(zip(heads[changed, panes.WINDOW].tolist(), more[changed].tolist(), strict=True))
 
     def holds(self, window: int) -> bool:
         """Whether the pane of a window still is that window's."""

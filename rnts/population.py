@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnts.aligned import aligned_zeros
 from rnts.kernels import neurons as table
 from rnts.model import Health, Kind
 from rnts.records import RECORDS_MAX, Records
@@ -42,7 +43,7 @@ class Population:
         cells = 1 << (2 * max_neurons + 1).bit_length()
         groups = max_groups + 2
         self.max_neurons = max_neurons
-        self.rows = np.zeros((max_neurons + 1, table.ROW_WORDS), np.int64)
+        self.rows = aligned_zeros(max_neurons + 1, table.ROW_WORDS, np.int64)
         self.rows[table.OVERFLOW_ROW, table.GROUP] = _OTHER
         self.health = np.zeros((groups, table.HEALTH_STATES), np.int64)
         self.group_names = [DEFAULT_GROUP, OTHER_GROUP]

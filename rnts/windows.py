@@ -8,7 +8,7 @@ import numpy as np
 
 from rnts.closed_window import ClosedWindow, close_window
 from rnts.digest import Digests
-from rnts.fold_arrays import block, schema
+from rnts.fold_arrays import block, codes
 from rnts.kernels import fold_state as words
 from rnts.kernels import neurons as table
 from rnts.kernels.window import fold
@@ -89,7 +89,7 @@ class Windows:
             self.population.arrays,
             self.panes.arrays,
             self.traffic.arrays,
-            schema(),
+            codes(),
             self._notes,
             block(),
             self._state,
@@ -137,13 +137,12 @@ class Windows:
         while stopped_at < records.count:
             if stopped_at >= 0:
                 self._open(int(records.times_ns[stopped_at]) // self.window_ns)
-            held = self.panes.records()
+            held = self.panes.counts()
             stopped_at = fold(batch, *self._arrays)
-            for window, count in self.panes.records().items():
-                if count != held[window]:
-                    filled[window] += count - held[window]
-                    if window < self.boundary:  # before it is pushed out
-                        self._revise(window)
+            for window, count in self.panes.added(held):
+                filled[window] += count
+                if window < self.boundary:  # before it is pushed out
+                    self._revise(window)
         self.population.welcome()
         return self._after_fold(records, state.tolist(), dict(filled))
 

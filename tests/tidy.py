@@ -27,7 +27,10 @@ LONG_FILES: dict[str, int] = {}
 LONG_FUNCTIONS: dict[str, int] = {}
 
 # Where kernels write LLVM's code themselves.
-INTRINSICS = ("kernels/atomics.py", "kernels/pyapi.py", "kernels/arguments.py")
+INTRINSICS = (
+    "kernels/atomics.py", "kernels/pyapi.py", "kernels/arguments.py",
+    "kernels/vectors.py", "kernels/fold_rows.py", "kernels/bucket_rows.py",
+)  # fmt: skip
 # Who may import a library from outside. Tests and benchmarks may import all of them.
 OWNERS = {
     "numpy": ("kernels/*", "rnts/*"),
