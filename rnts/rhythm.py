@@ -7,9 +7,11 @@ from collections.abc import Callable
 # tens of milliseconds. The watermark stays this far behind, so that its record is not late.
 WATERMARK_SLACK_NS = 100_000_000
 
-# From one pass to the next while records come: what a pass costs in Python is shared by more. One
-# that took long is followed by a short sleep all the same: others want the core, too.
-_PASS_NS, _SLEEP_NS_MIN = 1_000_000, 200_000
+# From one pass to the next while records come: what a pass costs in Python is shared by more. Where
+# one takes long, of a slow core or many records, the next comes later, so that others have most of
+# the core; and however long it took, a short sleep follows.
+_PASS_NS, _PASS_NS_MAX, _SLEEP_NS_MIN = 1_000_000, 2_000_000, 200_000
+_SHARE = 4  # of the time between two passes the agent works one part
 _BUSY_SLOTS = 8192  # a pass that took as many is followed by the next at once
 # Between looks at the lanes while nothing comes: a look costs 20 to 40 us of a virtual machine, so
 # 1,000 a second would be 3 %. A record that ends a long silence waits up to 7 ms for that.
@@ -71,7 +73,9 @@ class Rhythm:
         now_ns = time.monotonic_ns()
         if took or holds:
             self._active_ns = started_ns
-            time.sleep(max(_SLEEP_NS_MIN, started_ns + _PASS_NS - now_ns) / 1e9)
+            spent_ns = now_ns - started_ns
+            pass_ns = min(max(_PASS_NS, _SHARE * spent_ns), _PASS_NS_MAX)
+            time.sleep(max(_SLEEP_NS_MIN, pass_ns - spent_ns) / 1e9)
         elif started_ns - self._active_ns < _SILENT_AFTER_NS:
             wait(_IDLE_STEP_NS, _IDLE_NS)
         else:
