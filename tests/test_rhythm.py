@@ -11,9 +11,9 @@ NOW = 10_000 * SECOND
 
 @pytest.fixture
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """What was slept, in ns; the clock stands 300 us after NOW."""
+    """What was slept, in ns; the clock stands 100 us after NOW."""
     times: list[int] = []
-    monkeypatch.setattr(rhythm.time, "monotonic_ns", lambda: NOW + 300_000)
+    monkeypatch.setattr(rhythm.time, "monotonic_ns", lambda: NOW + 100_000)
     monkeypatch.setattr(rhythm.time, "sleep", lambda s: times.append(round(s * 1e9)))
     return times
 
@@ -31,15 +31,25 @@ def waits(made: Rhythm, took: int = 0, holds: bool = False) -> list[tuple[int, i
 
 
 def test_passes_keep_to_a_rhythm(slept: list[int]) -> None:
-    """Under load the next pass begins 1 ms after this one began, whatever this one took."""
+    """Under load the next pass begins 1 ms after this one began, if this one was short."""
     assert waits(Rhythm(SECOND), took=5) == []
-    assert slept == [MS - 300_000]
+    assert slept == [MS - 100_000]
+
+
+@pytest.mark.parametrize(("took_us", "pass_us"), [(200, 1000), (300, 1200), (700, 2000)])
+def test_a_pass_that_costs_more_comes_less_often(
+    slept: list[int], monkeypatch: pytest.MonkeyPatch, took_us: int, pass_us: int
+) -> None:
+    """The agent works a quarter of the time, as long as that makes nobody wait over 2 ms."""
+    monkeypatch.setattr(rhythm.time, "monotonic_ns", lambda: NOW + took_us * 1_000)
+    waits(Rhythm(SECOND), took=5)
+    assert slept == [(pass_us - took_us) * 1_000]
 
 
 def test_a_batch_that_waits_is_not_slept_over(slept: list[int]) -> None:
     """Records in hand are as good a reason as new ones."""
     assert waits(Rhythm(SECOND), holds=True) == []
-    assert slept == [MS - 300_000]
+    assert slept == [MS - 100_000]
 
 
 def test_a_long_pass_leaves_the_core_to_others(
