@@ -44,13 +44,9 @@ def _value_of(coarse):
     return lower * (2.0 * GROWTH / (1.0 + GROWTH))
 
 
-@kernel("int64(float32[::1], float64[::1], float64, float64, float64[::1])")
-def quantiles(buckets, percentiles, minimum, maximum, values):
-    """Write the nearest-rank percentiles, given in ascending order, of a histogram that holds any.
-
-    `minimum` and `maximum` are the exact extremes of what was inserted. Returns 1 if each value is
-    within `RELATIVE_ERROR`, else 0.
-    """
+@device
+def quantiles_within(buckets, percentiles, minimum, maximum, values):
+    """Nearest-rank percentiles of one small histogram; see `quantiles`."""
     coarse, last = coarse_of(bucket_of(minimum)), coarse_of(bucket_of(maximum))
     total = 0.0
     for i in range(coarse, last + 1):
@@ -66,3 +62,13 @@ def quantiles(buckets, percentiles, minimum, maximum, values):
         if coarse == 0 or coarse == BUCKETS - 1:
             bounded = 0
     return bounded
+
+
+@kernel("int64(float32[::1], float64[::1], float64, float64, float64[::1])")
+def quantiles(buckets, percentiles, minimum, maximum, values):
+    """Write the nearest-rank percentiles, given in ascending order, of a histogram that holds any.
+
+    `minimum` and `maximum` are the exact extremes of what was inserted. Returns 1 if each value is
+    within `RELATIVE_ERROR`, else 0.
+    """
+    return quantiles_within(buckets, percentiles, minimum, maximum, values)

@@ -37,7 +37,7 @@ def observe(count, records, codes, rows, state, block):
             says, keeps = mask & (~counters | seen), mask
         if row == OVERFLOW_ROW:
             keeps = 0
-        elif keeps == mask:
+        elif times_ns[i] >= rows[at(row, ROW_WORDS, SAMPLED)]:
             rows[at(row, ROW_WORDS, SAMPLED)] = times_ns[i]
         rows[at(row, ROW_WORDS, SEEN)] = seen | keeps
         refused += observe_row(

@@ -54,6 +54,8 @@ from rnts.kernels.neurons import (
 from rnts.kernels.notices import note_events, note_health, note_links
 from rnts.kernels.observations import observe
 from rnts.kernels.panes import PANES_TYPE, WINDOW, add_histograms, add_moments, enter
+from rnts.kernels.sliding import arrive, arrive_samples
+from rnts.kernels.sliding_state import SLIDING_TYPE
 
 
 @device
@@ -155,14 +157,17 @@ def _keep_samples(count, records, codes, state, block):
 
 
 @kernel(
-    f"int64({RECORDS_TYPE}, {NEURONS}, {PANES_TYPE}, {traffic.TRAFFIC}, int64[::1],"
-    f" {NOTES_TYPE}, {BLOCK_TYPE}, int64[::1])"
+    f"int64({RECORDS_TYPE}, {NEURONS}, {PANES_TYPE},"
+    f" Tuple(({traffic.TRAFFIC}, {SLIDING_TYPE})), int64[::1], {NOTES_TYPE}, {BLOCK_TYPE},"
+    " int64[::1])"
 )
-def fold(records, neurons, panes, tables, codes, notes, block, state):
+def fold(records, neurons, panes, beside, codes, notes, block, state):
     """Fold records from NEXT on; returns NEXT, which is END unless a pane must be opened first.
 
-    Then the window of record NEXT has no pane: open one for it and call again.
+    Then the window of record NEXT has no pane: open one for it and call again. `beside` has what
+    is kept beside the windows: the table of links, and the windows that slide.
     """
+    tables, sliding = beside
     ids, times_ns, _, _, _, _, _, _ = records
     heads, slots, _, _, _, _, _ = panes
     _, owners, in_panes, places, group_places, _, _, _, _ = block
@@ -174,11 +179,13 @@ def fold(records, neurons, panes, tables, codes, notes, block, state):
         enter(count, owners, in_panes, rows, panes, places, group_places)
         note_events(count, records, rows, slots, codes, notes, state, block)
         note_links(count, records, codes, tables, state, block)
+        arrive(count, records, rows, heads.shape[0] - 1, codes, block, sliding)
         samples = _keep_samples(count, records, codes, state, block)
         note_health(samples, records, neurons, codes, notes, state, block)
         state[REFUSED] += observe(samples, records, codes, rows, state, block)
         add_moments(samples, codes, panes, block)
         add_histograms(samples, codes, panes, block)
+        arrive_samples(samples, records, rows, codes, block, sliding)
         if state[NEXT] < end:
             break
     return state[NEXT]

@@ -61,9 +61,10 @@ def _each(function: Callable[[Any], Any], inputs: Sequence[Any], count: int) -> 
     return batch
 
 
-def _encoder(compression: str) -> Callable[[NDArray[np.int64]], bytes]:
-    encoder = FrameEncoder(1, 1, compression)
-    return lambda slots: encoder.encode(slots, sequence=1, watermark_ns=0, sources=_NO_SOURCES)
+def encoder(compression: str) -> Callable[[NDArray[np.int64]], bytes]:
+    """Encodes slots into the frames of one session."""
+    frames = FrameEncoder(1, 1, compression)
+    return lambda slots: frames.encode(slots, sequence=1, watermark_ns=0, sources=_NO_SOURCES)
 
 
 def _pack(row: bytes) -> bytes:
@@ -85,14 +86,14 @@ def encode(smoke: bool) -> dict[str, Any]:
         slots = [workload.to_slots(table) for table in tables]
         rows = [table.tobytes() for table in tables]
         ways: tuple[tuple[str, Callable[[Any], bytes], list[Any]], ...] = (
-            (name, _encoder("lz4"), slots),
-            (f"{name}_without_lz4", _encoder("none"), slots),
+            (name, encoder("lz4"), slots),
+            (f"{name}_without_lz4", encoder("none"), slots),
             (f"{name}_rows_lz4", _pack, rows),
         )
         for contender, function, inputs in ways:
             figures[f"{contender}_bytes"] = sum(len(function(one)) for one in inputs) / count
             contenders[f"{contender}_ns"] = _each(function, inputs, count)
-        frames += [_encoder("none")(one) for one in slots]
+        frames += [encoder("none")(one) for one in slots]
     return {**figures, **call_times_ns(contenders, repeats), "hash": _digest(frames)}
 
 
@@ -103,7 +104,7 @@ def decode(smoke: bool) -> dict[str, Any]:
     contenders: dict[str, Batch] = {}
     results: list[bytes] = []
     for name, tables in _mixes(count):
-        frames = [_encoder("lz4")(workload.to_slots(table)) for table in tables]
+        frames = [encoder("lz4")(workload.to_slots(table)) for table in tables]
         rows = [(_pack(table.tobytes()), table.nbytes) for table in tables]
         contenders[f"{name}_ns"] = _each(decoder.decode, frames, count)
         contenders[f"{name}_rows_lz4_ns"] = _each(
@@ -129,8 +130,8 @@ def fold(smoke: bool) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     results: list[bytes] = []
     for name, tables in _mixes(count):
-        frames = [_encoder("none")(workload.to_slots(table)) for table in tables]
-        batches = [_copy(FrameDecoder().decode(frame).records) for frame in frames]
+        frames = [encoder("none")(workload.to_slots(table)) for table in tables]
+        batches = [copy_of(FrameDecoder().decode(frame).records) for frame in frames]
         windows = Windows(_WINDOW_NS, _PERCENTILES)
         folds, ends = [], []
         for turn in range(repeats + 1):
@@ -153,7 +154,7 @@ def fold(smoke: bool) -> dict[str, Any]:
     return {**figures, "hash": _digest(results)}
 
 
-def _copy(records: Records) -> Records:
+def copy_of(records: Records) -> Records:
     """The records in arrays of their own, as large as they are many."""
     count = records.count
     return replace(

@@ -115,6 +115,7 @@ BENCHMARKS = (
     _benchmark(
         "fold", "codec:fold", "records to windows; to NumPy's sums", _by_mix(("",), "bincount")
     ),
+    _benchmark("reflex", "reflex:reflex", "standing expressions: hook, evaluation, rules"),
     _benchmark("host_source", "processes:host_source", "a pass over 500 processes"),
     _benchmark(
         "startup", "processes:startup", "starts of programs; to Python's own",

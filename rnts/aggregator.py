@@ -78,6 +78,7 @@ class Aggregator:
             else:
                 self._on_message(peer, message, parts)
         self.hearing.acknowledge()
+        self.windows.reflex.evaluate(time.time_ns(), self.look())
         self._close_windows(time.time_ns())
 
     def look(self) -> int:
@@ -92,7 +93,9 @@ class Aggregator:
         elif message.type is Type.HELLO:
             self.hearing.on_hello(peer, message, payload, now_ns, steady_ns)
         elif message.type is Type.ENTRY:
+            self.windows.reflex.arrive(now_ns, steady_ns)
             if self.hearing.on_entry(peer, message, payload, now_ns, steady_ns):
+                self.windows.reflex.evaluate(now_ns, steady_ns)
                 self._close_passed(message.speaker)
         elif message.type is Type.BYE:
             self.hearing.on_bye(message)

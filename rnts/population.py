@@ -14,6 +14,8 @@ from rnts.model import Health, Kind
 from rnts.records import RECORDS_MAX, Records
 
 DEFAULT_GROUP, OTHER_GROUP = "default", "other"
+NO_HOST, OTHER_HOST = "", "other"  # of neurons that did not say, and of those beyond the limit
+HOSTS_MAX = 1_024
 _NAME = int(Kind.NAME)
 _OTHER = 1  # index of OTHER_GROUP; that of DEFAULT_GROUP is 0, as in a row of zeros
 RETIRED_AT_ONCE_MAX = 16_384  # rows that one sweep releases; the next finds the rest
@@ -49,6 +51,11 @@ class Population:
         self.group_names = [DEFAULT_GROUP, OTHER_GROUP]
         self.names_refused = 0  # name records of neurons beyond the limit
         self.retired = 0  # neurons whose rows were released
+        self.hosts = np.zeros(max_neurons + 1, np.int64)  # of each row
+        self.host_names = [NO_HOST, OTHER_HOST]
+        self.hosts_max = HOSTS_MAX + 2
+        self.renamed: set[int] = set()  # rows whose neuron said that it is another than it was
+        self._host_indices = {NO_HOST: 0}
         self._group_indices = {DEFAULT_GROUP: 0, OTHER_GROUP: _OTHER}
         self._groups_max = groups
         self._identities: dict[int, Identity] = {}
@@ -112,8 +119,20 @@ class Population:
                 oldest = next(iter(self._gone))
                 del self._gone[oldest], self._identities[oldest]
             self._identities[neuron_id] = identity
+            self.renamed.add(row)
         self._gone.pop(neuron_id, None)
+        self._place(row, identity)
+
+    def _place(self, row: int, identity: Identity) -> None:
+        """Have a neuron count for its group and its host."""
         self._set_group(row, identity.group)
+        host = self._host_indices.get(identity.host)
+        if host is None:
+            host = _OTHER
+            if len(self.host_names) < self.hosts_max:
+                host = self._host_indices[identity.host] = len(self.host_names)
+                self.host_names.append(identity.host)
+        self.hosts[row] = host
 
     def _set_group(self, row: int, name: str) -> None:
         """Move a neuron into a group, which is made if there is room for another."""
@@ -139,7 +158,7 @@ class Population:
             neuron_id = word & (2**64 - 1)
             if neuron_id in self._gone:
                 del self._gone[neuron_id]
-                self._set_group(row, self._identities[neuron_id].group)
+                self._place(row, self._identities[neuron_id])
 
     def note_reasons(self, records: Records, indices: Iterable[int]) -> None:
         """Remember why neurons are in their states, where they still are."""
@@ -160,6 +179,7 @@ class Population:
         self.retired += count
         for row in self._retired[:count].tolist():
             self._reasons.pop(row, None)
+            self.hosts[row] = 0
             neuron_id = self.id_of(row)
             if neuron_id in self._identities:
                 self._gone[neuron_id] = None

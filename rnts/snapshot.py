@@ -137,4 +137,5 @@ def _limits(windows: Windows) -> Document:
         "link_records_refused": windows.traffic.refused,
         "health_reasons_skipped": windows.reasons_skipped,
         "values_refused": windows.values_refused,
+        "stale_records": windows.reflex.stale,
     }

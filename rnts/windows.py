@@ -16,6 +16,7 @@ from rnts.panes import Panes
 from rnts.population import Population
 from rnts.recent_events import NAMES, RECENT_MAX, RecentEvents
 from rnts.records import Records
+from rnts.reflex.engine import Engine
 from rnts.traffic import Traffic
 
 REASONS_MAX = 1024  # new reasons of health that one batch may bring
@@ -68,6 +69,7 @@ class Windows:
         self.panes = Panes(max_neurons + 1, max_groups + 2, ranks, unsealed)
         self.digests = Digests(self.panes, self.population)
         self.traffic = Traffic()
+        self.reflex = Engine(self.population)
         self.events = RecentEvents()
         self.overflow_records = 0  # of neurons beyond `max_neurons`
         self.values_refused = 0  # NaN, infinity, and states and weights that are none
@@ -88,7 +90,8 @@ class Windows:
         self._arrays = (
             self.population.arrays,
             self.panes.arrays,
-            self.traffic.arrays,
+        )
+        self._work = (
             codes(),
             self._notes,
             block(),
@@ -138,7 +141,8 @@ class Windows:
             if stopped_at >= 0:
                 self._open(int(records.times_ns[stopped_at]) // self.window_ns)
             held = self.panes.counts()
-            stopped_at = fold(batch, *self._arrays)
+            beside = (self.traffic.arrays, self.reflex.arrays)
+            stopped_at = fold(batch, *self._arrays, beside, *self._work)
             for window, count in self.panes.added(held):
                 filled[window] += count
                 if window < self.boundary:  # before it is pushed out

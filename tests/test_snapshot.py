@@ -260,6 +260,7 @@ def test_the_document_counts_what_limits_left_out() -> None:
         "link_records_refused": 0,
         "health_reasons_skipped": 0,
         "values_refused": 1,
+        "stale_records": 0,
     }
 
 

@@ -1,0 +1,147 @@
+"""The readings of expressions, gathered from series, rows and counts: one column after the other.
+
+Guarantee: what is unknown is NaN, by the rules of docs/rules.md. Cost: 2 ns an entity for a value
+of a row, 5 to 10 ns for one of a window by neuron.
+"""
+
+import numpy as np
+
+from rnts.kernels._jit import device, kernel
+from rnts.kernels.neurons import HEALTH, SEEN
+from rnts.kernels.neurons import LAST as ROW_LAST
+from rnts.kernels.observations import NUMBER, NUMBER_LIMIT
+from rnts.kernels.sliding_panes import (
+    change_of,
+    duration_of,
+    extreme_of,
+    percentile_of,
+    total_of,
+)
+from rnts.kernels.sliding_state import (
+    CELLS,
+    KNOWN_NS,
+    NEURON,
+    NOW,
+    NOW_NS,
+    PANE_NS,
+    PANES,
+    SCOPES,
+    SINCE,
+    SLIDING_TYPE,
+)
+
+# How a reading is computed. Of a row of the table: its last value, its health.
+LAST_VALUE, HEALTH_STATE = 0, 1
+# Of series A, or A and B: sum; A where B is; A / B; A a second; extreme; change; time since A.
+TOTAL, WHERE, MEAN, RATE, EXTREME, CHANGE, ABSENT = range(2, 9)
+# Errors A among increases B (told: C) or samples D; percentiles of A with extremes B and C.
+ERROR_SHARE, DURATION, PERCENTILE = 9, 10, 11
+COUNTED_NEURONS = 12  # row A of the counts of what is distinct
+
+# Words of a reading; WITHIN is its window.
+FUNCTION, OF_SCOPE, OF_COLUMN, A, B, C, D, WITHIN = range(8)
+READING_WORDS = 8
+
+# Room to work in: (float32[durations.BUCKETS], float64[2])
+SCRATCH_TYPE = "Tuple((float32[::1], float64[::1]))"
+
+
+@device
+def _from_rows(reading, entities, rows, kinds, out):
+    """Last values and health, of neurons."""
+    column = reading[OF_COLUMN]
+    if reading[FUNCTION] == HEALTH_STATE:
+        for i in range(entities.size):
+            out[i] = np.float64(rows[entities[i], HEALTH])
+        return
+    for i in range(entities.size):
+        row = entities[i]
+        raw = rows[row, ROW_LAST + column]
+        value = np.float64(np.uint64(raw))
+        if kinds[column] == NUMBER:
+            value = np.int64(raw).view(np.float64)
+        is_known = (rows[row, SEEN] >> column) & 1 != 0 and abs(value) < NUMBER_LIMIT
+        out[i] = value if is_known else np.nan
+
+
+@device
+def covered_ns(s, state, plan):
+    """How long the window of a series is in fact, from the begin of its first pane to now."""
+    first = max((plan[s, NOW] - plan[s, PANES]) * plan[s, PANE_NS], plan[s, SINCE])
+    return max(state[NOW_NS] - first, plan[s, PANE_NS])
+
+
+@device
+def _absent(s, entity, scope, within_ns, sliding):
+    """1 if nothing was reported for a time, 0 if something was, NaN if it cannot be known."""
+    state, plan, cells, _, known, _, _, _, _, members, _, _ = sliding
+    latest_ns = np.int64(cells[plan[s, CELLS] + entity])
+    if latest_ns > 0 and latest_ns > state[NOW_NS] - within_ns:
+        return 0.0
+    if scope == NEURON:
+        since_ns = known[entity, KNOWN_NS]
+    else:
+        since_ns = members[SCOPES + scope, entity] if members[scope, entity] > 0 else 0
+    watched_ns = state[NOW_NS] - max(since_ns, plan[s, SINCE])
+    return 1.0 if since_ns > 0 and watched_ns >= within_ns else np.nan
+
+
+@device
+def _error_share(reading, entity, plan, cells):
+    """Errors among activations; errors of which no activation tells count as one each."""
+    errors = total_of(reading[A], entity, plan, cells)
+    if total_of(reading[C], entity, plan, cells) > 0.0:
+        activations = total_of(reading[B], entity, plan, cells)
+    else:
+        activations = total_of(reading[D], entity, plan, cells)
+    most = max(errors, activations)
+    return errors / most if most > 0.0 else np.nan
+
+
+@device
+def _one(reading, entity, percentile, sliding, scratch):
+    """A reading of an entity that is computed from series."""
+    state, plan, cells, small, _, _, _, _, counts, _, _, _ = sliding
+    function, a, b = reading[FUNCTION], reading[A], reading[B]
+    if function == TOTAL:
+        return total_of(a, entity, plan, cells)
+    if function == EXTREME:
+        return extreme_of(a, entity, plan, cells)
+    if function == CHANGE:
+        return change_of(a, entity, plan, cells)
+    if function == ABSENT:
+        return _absent(a, entity, reading[OF_SCOPE], reading[WITHIN], sliding)
+    if function == ERROR_SHARE:
+        return _error_share(reading, entity, plan, cells)
+    if function == COUNTED_NEURONS:
+        return np.float64(counts[a, entity])
+    series, extremes = (plan, cells, small), (b, reading[C])
+    if function == DURATION:
+        return duration_of(a, entity, extremes, percentile, series, scratch)
+    if function == PERCENTILE:
+        return percentile_of(a, entity, extremes, percentile, series, scratch)
+    weight = total_of(b, entity, plan, cells)
+    if weight <= 0.0:
+        return np.nan
+    value = total_of(a, entity, plan, cells)
+    if function == MEAN:
+        return value / weight
+    return value * 1e9 / covered_ns(a, state, plan) if function == RATE else value
+
+
+@kernel(
+    f"void(int64[::1], int64[:,::1], float64[::1], {SLIDING_TYPE}, int64[:,::1], int64[::1],"
+    f" {SCRATCH_TYPE}, float64[:,::1])"
+)
+def gather(entities, readings, percentiles, sliding, rows, kinds, scratch, out):
+    """Write into `out`, float64[readings, entities], what each reading is of each entity.
+
+    `percentiles` has a number for each reading, `kinds` how each column is read.
+    """
+    for r in range(readings.shape[0]):
+        reading = readings[r]
+        if reading[FUNCTION] <= HEALTH_STATE:
+            _from_rows(reading, entities, rows, kinds, out[r])
+            continue
+        for i in range(entities.size):
+            out[r, i] = _one(reading, entities[i], percentiles[r], sliding, scratch)

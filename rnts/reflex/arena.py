@@ -1,0 +1,86 @@
+"""The memory of standing expressions: one stretch that begins as zeros, lent out in pieces."""
+
+import mmap
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Linux's number; Python has a name for it from 3.13 on.
+_MAP_NORESERVE = 0x4000
+_ADDRESSES = 1 << 36  # of which only what is written takes memory, a page at a time
+_PAGE_WORDS = mmap.PAGESIZE // 8
+WORD_BYTES = 8
+
+
+class Piece(NamedTuple):
+    """A piece of the arena: its first word, how many there are, and what they may come to."""
+
+    place: int
+    words: int
+    expected_bytes: int
+
+
+class Arena:
+    """Lends pieces, whole pages of zeros, of at most `bytes_max` of memory in all.
+
+    Compiled code sees all of it as one array, so that it needs no table of arrays; and what is
+    given back returns to the system. `expected_bytes` is for what is mostly never touched.
+    """
+
+    def __init__(self, bytes_max: int) -> None:
+        self.bytes_max = bytes_max
+        self.bytes_lent = 0
+        self.cells: NDArray[np.float64] = np.zeros(_PAGE_WORDS)
+        self.small = self.cells.view(np.float32)
+        self.bytes = self.cells.view(np.uint8)
+        self._memory: mmap.mmap | None = None
+        self._free: list[tuple[int, int]] = []  # place and words, by place
+
+    def lend(self, words: int, expected_bytes: int | None = None) -> Piece:
+        """A piece of at least so many words; raises ValueError with the figures if that is more."""
+        expected = words * WORD_BYTES if expected_bytes is None else expected_bytes
+        if self.bytes_lent + expected > self.bytes_max:
+            raise ValueError(
+                f"it would take {expected} bytes of memory, and of the {self.bytes_max} that "
+                f"standing expressions may have {self.bytes_max - self.bytes_lent} are left"
+            )
+        if self._memory is None:
+            self._begin()
+        wanted = -(-words // _PAGE_WORDS) * _PAGE_WORDS
+        for index, (place, free) in enumerate(self._free):
+            if free >= wanted:
+                self._free[index : index + 1] = (
+                    [(place + wanted, free - wanted)] if free > wanted else []
+                )
+                self.bytes_lent += expected
+                return Piece(place, wanted, expected)
+        raise ValueError(f"there are no {wanted * WORD_BYTES} addresses left that lie together")
+
+    def _begin(self) -> None:
+        """Map the addresses, once they are needed."""
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
+        try:
+            self._memory = mmap.mmap(-1, _ADDRESSES, flags=flags)
+        except OSError as error:
+            raise ValueError(f"the system has no addresses for expressions: {error}") from error
+        self.cells = np.frombuffer(self._memory, np.float64)
+        self.small, self.bytes = self.cells.view(np.float32), self.cells.view(np.uint8)
+        self._free = [(0, self.cells.size)]
+
+    def take_back(self, piece: Piece) -> None:
+        """Give a piece back; whoever has it next finds zeros."""
+        assert self._memory is not None
+        start = piece.place * WORD_BYTES
+        self._memory.madvise(mmap.MADV_DONTNEED, start, piece.words * WORD_BYTES)
+        self.bytes_lent -= piece.expected_bytes
+        self._free.append((piece.place, piece.words))
+        self._free.sort()
+        joined = self._free[:1]
+        for place, words in self._free[1:]:
+            before, size = joined[-1]
+            if before + size == place:
+                joined[-1] = (before, size + words)
+            else:
+                joined.append((place, words))
+        self._free = joined

@@ -1,0 +1,230 @@
+"""The engine of standing expressions: what is registered, evaluated after each batch, and told."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnts.kernels import sliding_state as words
+from rnts.population import Population
+from rnts.reflex import readings
+from rnts.reflex.arena import Piece
+from rnts.reflex.change import Labels, Update
+from rnts.reflex.entities import Entities
+from rnts.reflex.labels import labels_of
+from rnts.reflex.listing import Listing
+from rnts.reflex.ranking import Ranking
+from rnts.reflex.scope import Flip, Scope, Standing
+from rnts.reflex.store import Store
+from rnts.reflex.worst import find_worst
+from rnts.rules.nodes import TRUTH
+
+if TYPE_CHECKING:
+    from rnts.rules.condition import Condition, Reading
+
+LIMIT = 1_000  # entities of a quantity that are told, unless its client says otherwise
+MEMORY_BYTES_MAX = 1 << 30
+BACKLOG_NS = 5_000_000_000  # what happened longer ago than this enters no window that slides
+
+
+class Engine:
+    """Standing expressions over the neurons of one aggregator, in its thread.
+
+    Times are `now_ns` since the epoch and `steady_ns` of a clock that never goes back; windows are
+    by the latter. `clock_ns` measures what looking at all neurons costs.
+    """
+
+    def __init__(
+        self,
+        population: Population,
+        memory_bytes_max: int = MEMORY_BYTES_MAX,
+        clock_ns: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        self._population = population
+        self._store = Store(population, memory_bytes_max)
+        self._entities = Entities(population, self._store, clock_ns)
+        self._scopes = [Scope(name, population, self._store) for name in readings.SCOPES]
+        self._standing: dict[Any, Standing] = {}
+        self._evaluated_ns = 0
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """What the fold fills."""
+        return self._store.arrays
+
+    @property
+    def stale(self) -> int:
+        """Records that were too old to enter windows that slide; they count everywhere else."""
+        return int(self._store.state[words.STALE])
+
+    @property
+    def memory_bytes(self) -> int:
+        """What all expressions may take."""
+        return self._store.arena.bytes_lent
+
+    def register(
+        self,
+        key: Any,
+        condition: "Condition",
+        *,
+        is_condition: bool | None = None,
+        lists_unknown: bool = False,
+        limit: int = LIMIT,
+    ) -> None:
+        """Evaluate an expression from now on, in place of what stood under its key.
+
+        It is a condition if it is true or false, unless that is said. Its windows begin empty,
+        but for those that others read already. Raises ValueError, with the figures, if there is no
+        memory for it; then all stays as it was.
+        """
+        if limit < 1:
+            raise ValueError(f"at least one entity is told, not {limit}")
+        truth = condition.root.kind == TRUTH if is_condition is None else is_condition
+        told = Listing() if truth else Ranking(limit)
+        standing = self._take(key, condition, told, lists_unknown)
+        if key in self._standing:
+            self._release(self._standing.pop(key))
+        self._standing[key] = standing
+        self._renew(condition.scope)
+
+    def remove(self, key: Any) -> None:
+        """Forget an expression, if there is one under the key."""
+        if standing := self._standing.pop(key, None):
+            self._release(standing)
+            self._renew(standing.condition.scope)
+
+    def _take(
+        self, key: Any, condition: "Condition", told: Listing | Ranking, tells_unknown: bool
+    ) -> Standing:
+        """Keep what an expression needs, or nothing."""
+        arena, taken = self._store.arena, dict[Any, readings.Source]()
+        capacity = self._store.capacity[readings.SCOPES.index(condition.scope)]
+        pieces: list[Piece] = []
+        try:
+            for reading in condition.readings:
+                taken[reading] = readings.take(reading, self._store)
+            pieces.append(arena.lend(capacity))
+            pieces.append(arena.lend(-(-capacity // 8)))
+        except ValueError as error:
+            for piece in pieces:
+                arena.take_back(piece)
+            self._drop(taken)
+            raise ValueError(f"{condition.text}: {error}") from error
+        is_listed = isinstance(told, Listing)
+        worst = readings.worst_of(condition, self._store) if is_listed else None
+        values, codes = pieces
+        return Standing(key, condition, told, tells_unknown, taken, worst, values, codes)
+
+    def _release(self, standing: Standing) -> None:
+        """Give back what an expression had."""
+        self._drop(standing.sources)
+        for key in standing.worst.keys if standing.worst else ():
+            self._store.drop(key)
+        self._store.arena.take_back(standing.values)
+        self._store.arena.take_back(standing.codes)
+
+    def _drop(self, sources: "dict[Reading, readings.Source]") -> None:
+        for source in sources.values():
+            for key in source.keys:
+                self._store.drop(key)
+
+    def _renew(self, scope: str) -> None:
+        """Expressions of a scope have changed."""
+        of_scope = [one for one in self._standing.values() if one.condition.scope == scope]
+        self._scopes[readings.SCOPES.index(scope)].set(of_scope)
+        self._store.state[words.IS_ON] = bool(self._standing)
+        self._entities.look_at_all()
+
+    def look_at_all(self) -> None:
+        """Have the next evaluation look at all entities, whatever it costs."""
+        self._entities.look_at_all()
+
+    def arrive(self, now_ns: int, steady_ns: int) -> None:
+        """Say when the batch that is folded next has arrived."""
+        state = self._store.state
+        state[words.OLDEST_NS] = now_ns - BACKLOG_NS
+        if steady_ns > state[words.NOW_NS]:
+            self._store.set_time(steady_ns)
+
+    def evaluate(self, now_ns: int, steady_ns: int) -> None:
+        """Find what has changed; to be called after each batch, and now and then without one.
+
+        It looks at all entities that the batch was about, and goes on looking at the others.
+        """
+        self.arrive(now_ns, steady_ns)
+        if not self._standing:
+            self._population.renamed.clear()
+            return
+        self._evaluated_ns = now_ns
+        found = self._entities.look(int(self._store.state[words.NOW_NS]))
+        for scope, there, gone in zip(self._scopes, found.there, found.gone, strict=True):
+            if scope.standing:
+                for entity in gone:
+                    self._leave(scope, entity)
+                self._flip(scope, scope.evaluate(there))
+        self._entities.done()
+
+    def _leave(self, scope: Scope, entity: int) -> None:
+        """An entity is no more, or another one; whoever has its index begins anew."""
+        arena = self._store.arena
+        for one in scope.standing:
+            one.told.leave(entity)
+            one.is_new = True
+            arena.bytes[one.codes.place * 8 + entity] = 0
+
+    def _flip(self, scope: Scope, flips: list[Flip]) -> None:
+        """Note what clients may hear of."""
+        if not flips:
+            return
+        population = self._population
+        worst = find_worst(scope, flips, self._store, population)
+        for flip in flips:
+            assert isinstance(flip.standing.told, Listing)
+            flip.standing.told.flip(
+                flip.entity,
+                flip.code,
+                flip.value,
+                partial(labels_of, scope.name, flip.entity, population),
+                worst.get((id(flip.standing), flip.entity), ()),
+            )
+
+    def take(self, key: Any, now_ns: int) -> Update | None:
+        """What is new of an expression since the last time; None if nothing is."""
+        one = self._standing.get(key)
+        if one is None:
+            return None
+        values, codes = self._found(one)
+        at_ns = self._evaluated_ns or now_ns
+        if isinstance(one.told, Listing):
+            return one.told.take(key, at_ns, int(self._store.state[words.NOW_NS]), values)
+        if not one.is_new:
+            return None
+        one.is_new = False
+        return one.told.take(key, at_ns, values, codes, self._labels(one))
+
+    def full(self, key: Any, now_ns: int) -> Update:
+        """All that a client has to know of an expression now; raises KeyError without one."""
+        one = self._standing[key]
+        values, codes = self._found(one)
+        at_ns = self._evaluated_ns or now_ns
+        if isinstance(one.told, Listing):
+            return one.told.full(key, at_ns, values)
+        one.is_new = False
+        return one.told.full(key, at_ns, values, codes, self._labels(one))
+
+    def _found(self, one: Standing) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        """The values and the codes of an expression by entity, as far as there are any."""
+        scope = readings.SCOPES.index(one.condition.scope)
+        count, arena = self._entities.count(scope), self._store.arena
+        first, code_first = one.values.place, one.codes.place * 8
+        return (
+            arena.cells[first : first + count],
+            arena.bytes[code_first : code_first + count],
+        )
+
+    def _labels(self, one: Standing) -> Callable[[int], Labels]:
+        scope, population = one.condition.scope, self._population
+        return lambda entity: labels_of(scope, entity, population)
