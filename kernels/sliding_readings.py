@@ -7,9 +7,9 @@ of a row, 5 to 10 ns for one of a window by neuron.
 import numpy as np
 
 from rnts.kernels._jit import device, kernel
+from rnts.kernels.fold_rows import NUMBER_LIMIT, WHOLE_COLUMNS
 from rnts.kernels.neurons import HEALTH, SEEN
 from rnts.kernels.neurons import LAST as ROW_LAST
-from rnts.kernels.observations import NUMBER, NUMBER_LIMIT
 from rnts.kernels.sliding_panes import (
     change_of,
     duration_of,
@@ -47,7 +47,7 @@ SCRATCH_TYPE = "Tuple((float32[::1], float64[::1]))"
 
 
 @device
-def _from_rows(reading, entities, rows, kinds, out):
+def _from_rows(reading, entities, rows, out):
     """Last values and health, of neurons."""
     column = reading[OF_COLUMN]
     if reading[FUNCTION] == HEALTH_STATE:
@@ -58,7 +58,7 @@ def _from_rows(reading, entities, rows, kinds, out):
         row = entities[i]
         raw = rows[row, ROW_LAST + column]
         value = np.float64(np.uint64(raw))
-        if kinds[column] == NUMBER:
+        if column >= WHOLE_COLUMNS:
             value = np.int64(raw).view(np.float64)
         is_known = (rows[row, SEEN] >> column) & 1 != 0 and abs(value) < NUMBER_LIMIT
         out[i] = value if is_known else np.nan
@@ -130,18 +130,18 @@ def _one(reading, entity, percentile, sliding, scratch):
 
 
 @kernel(
-    f"void(int64[::1], int64[:,::1], float64[::1], {SLIDING_TYPE}, int64[:,::1], int64[::1],"
+    f"void(int64[::1], int64[:,::1], float64[::1], {SLIDING_TYPE}, int64[:,::1],"
     f" {SCRATCH_TYPE}, float64[:,::1])"
 )
-def gather(entities, readings, percentiles, sliding, rows, kinds, scratch, out):
+def gather(entities, readings, percentiles, sliding, rows, scratch, out):
     """Write into `out`, float64[readings, entities], what each reading is of each entity.
 
-    `percentiles` has a number for each reading, `kinds` how each column is read.
+    `percentiles` has a number for each reading.
     """
     for r in range(readings.shape[0]):
         reading = readings[r]
         if reading[FUNCTION] <= HEALTH_STATE:
-            _from_rows(reading, entities, rows, kinds, out[r])
+            _from_rows(reading, entities, rows, out[r])
             continue
         for i in range(entities.size):
             out[r, i] = _one(reading, entities[i], percentiles[r], sliding, scratch)

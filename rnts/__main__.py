@@ -25,6 +25,7 @@ COMMANDS = (
     "up",
     "demo",
     "status",
+    "watch",
     "audit",
     "agent",
     "aggregate",

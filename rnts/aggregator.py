@@ -20,15 +20,21 @@ from rnts.links.choice import AggregatorEnd, aggregator_link
 from rnts.links.options import LinkOptions
 from rnts.process import Stop
 from rnts.receiver import Receiver
+from rnts.standing.engine import Engine
+from rnts.standing.standing import Standing
 from rnts.watermarks import Watermarks
 from rnts.windows import Windows
 
 _TICK_MS = 50  # windows are looked after this often while nothing arrives
 _TIDY_NS = 10_000_000_000
+_EVALUATE_NS = 1_000_000  # between two evaluations while frames come one behind the other
 
 
 class Aggregator:
-    """One aggregator behind one address; without a keeper it remembers nothing."""
+    """One aggregator behind one address; without a keeper it remembers nothing.
+
+    Standing queries are answered by `engine`, which is that of the windows unless another is given.
+    """
 
     def __init__(
         self,
@@ -37,6 +43,7 @@ class Aggregator:
         grace_ns: int,
         link: AggregatorEnd | None = None,
         keeper: Keeper | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self.started_ns = time.time_ns()
         self.windows = windows
@@ -54,7 +61,9 @@ class Aggregator:
             self.watermarks.expect(self.state.positions.expected())
         self.hearing = Hearing(self.state, self.receiver, self.watermarks, self.refused, self._send)
         self.commits = Commits(self.state, self.receiver, keeper, self._send)
-        self._tidy_ns = 0
+        life = self.receiver.receiver_id
+        self.standing = Standing(life, engine or windows.reflex, self.link.send)
+        self._evaluated_ns = self._tidy_ns = 0
 
     def run(self, stop: Stop) -> None:
         """Work until `stop` is set."""
@@ -69,7 +78,7 @@ class Aggregator:
 
     def step(self, timeout_ms: int) -> None:
         """Take in what has arrived, answer it, close windows that are due."""
-        for peer, parts in self.link.receive(timeout_ms):
+        for peer, parts in self.link.receive(0 if self.standing.is_busy else timeout_ms):
             message = parse_message(parts[0]) if parts else None
             if message is None:
                 self.refused["message"] += 1
@@ -78,7 +87,7 @@ class Aggregator:
             else:
                 self._on_message(peer, message, parts)
         self.hearing.acknowledge()
-        self.windows.reflex.evaluate(time.time_ns(), self.look())
+        self._evaluate(time.time_ns(), self.look())
         self._close_windows(time.time_ns())
 
     def look(self) -> int:
@@ -95,12 +104,20 @@ class Aggregator:
         elif message.type is Type.ENTRY:
             self.windows.reflex.arrive(now_ns, steady_ns)
             if self.hearing.on_entry(peer, message, payload, now_ns, steady_ns):
-                self.windows.reflex.evaluate(now_ns, steady_ns)
+                if steady_ns - self._evaluated_ns >= _EVALUATE_NS:
+                    self._evaluate(time.time_ns(), self.look())
                 self._close_passed(message.speaker)
         elif message.type is Type.BYE:
             self.hearing.on_bye(message)
+        elif message.type in (Type.WATCH, Type.HEARD):
+            self.standing.on_message(peer, message, payload, steady_ns)
         else:
             self.refused["message"] += 1
+
+    def _evaluate(self, now_ns: int, steady_ns: int) -> None:
+        """Evaluate standing queries and tell what has changed."""
+        self._evaluated_ns = steady_ns
+        self.standing.step(now_ns, steady_ns)
 
     def _close_passed(self, agent_id: int) -> None:
         """Close windows as soon as an agent's watermark is past one."""

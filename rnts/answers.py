@@ -46,6 +46,7 @@ def snapshot_of(aggregator: "Aggregator") -> dict[str, Any]:
         "frame_bytes": aggregator.hearing.frame_bytes,
         "link": aggregator.link.counters(),
         "late": aggregator.hearing.intake.late.document(),
+        "standing": aggregator.standing.document(),
         "ledger": None if keeper is None else keeper.document(aggregator.state),
     }
     return snapshot(

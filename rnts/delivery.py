@@ -16,6 +16,9 @@ the states and what always holds.
     BYE                           →      the agent ends; nothing more will come from it
               ← WHO                      no session is known; say HELLO
 
+Clients of standing queries share header and socket, in WATCH, HEARD and PUSH; `rnts/standing/`
+speaks those.
+
 A message is a header (`_MESSAGE`) and, for HELLO and ENTRY, an encoded frame. An answer names the
 incarnation that it is meant for: an agent may have lives before its own to deliver.
 """
@@ -43,8 +46,12 @@ class Type(IntEnum):
     BYE = 9
     KEYFRAME = 10
     OVER = 11
+    WATCH = 12
+    HEARD = 13
+    PUSH = 14
 
 
+_OF_VIEWERS = (Type.QUERY, Type.WATCH, Type.HEARD)
 _TYPES = {int(kind): kind for kind in Type}
 
 
@@ -61,7 +68,7 @@ class Message(NamedTuple):
     @property
     def agent_id(self) -> int | None:
         """The agent that an agent's message speaks for; None: who asks speaks for none."""
-        return None if self.type is Type.QUERY else self.speaker
+        return None if self.type in _OF_VIEWERS else self.speaker
 
     def pack(self) -> bytes:
         """The header's bytes."""

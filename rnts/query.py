@@ -22,10 +22,7 @@ class Client:
     """
 
     def __init__(self, endpoint: str | None = None, options: LinkOptions | None = None) -> None:
-        try:
-            address = with_scheme(check_endpoint(endpoint)) if endpoint else default_endpoint()
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+        address = checked_endpoint(endpoint) if endpoint else default_endpoint()
         self._link = query_link(address, options or LinkOptions())
 
     def ask(self, request: dict[str, Any], timeout_ms: int = TIMEOUT_MS) -> dict[str, Any]:
@@ -56,6 +53,14 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         self._link.close()
+
+
+def checked_endpoint(text: str) -> str:
+    """An address to connect to, as links take it; raises UsageError where it is none."""
+    try:
+        return with_scheme(check_endpoint(text))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def where(endpoint: str | None, config: Path | None) -> tuple[str, LinkOptions]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rnts.fold_arrays import schema
 from rnts.kernels import durations, flips
 from rnts.kernels import sliding_state as words
 from rnts.kernels.sliding_readings import READING_WORDS, gather
@@ -54,7 +53,6 @@ class Scope:
         self.name, self.index = name, SCOPES.index(name)
         self.standing: list[Standing] = []
         self._population, self._store = population, store
-        self._kinds = schema()[0]
         self._scratch = (np.zeros(durations.BUCKETS, np.float32), np.zeros(2))
         self._is_current = True
 
@@ -117,7 +115,7 @@ class Scope:
         values = self._values[: shape[0] * count].reshape(shape)
         gather(
             entities, self._readings, self._percentiles, store.arrays, self._population.rows,
-            self._kinds, self._scratch, read,
+            self._scratch, read,
         )  # fmt: skip
         self._program.evaluate(read, truth, values)
         arena = store.arena

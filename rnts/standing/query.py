@@ -1,0 +1,73 @@
+"""What a client asks to be told of, its limits, and the document in which that travels."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+CLIENTS_MAX = 64  # of an aggregator
+EXPRESSIONS_MAX = 256  # of a client; those beyond are refused one by one
+KEY_CHARACTERS_MAX = 255
+EXPRESSION_CHARACTERS_MAX = 4_096  # as docs/rules.md has it
+LIMIT_MAX = 10_000  # entities that a client may ask for
+EVERY_MS_MAX = 3_600_000
+
+
+class Query(NamedTuple):
+    """One expression that a client wants to know of.
+
+    is_condition:   tell which entities it is true of; otherwise the value of each
+    lists_unknown:  of a condition, entities of which it was known and is not any more, as well
+    limit:          of a quantity, so many entities, the largest first
+    every_ms:       tell no more often than that; 0: whenever something has changed
+    """
+
+    expression: str
+    is_condition: bool
+    lists_unknown: bool = False
+    limit: int = 1_000
+    every_ms: int = 0
+
+
+_TYPES = dict(zip(Query._fields, (str, bool, bool, int, int), strict=True))
+
+
+def pack_queries(queries: Mapping[str, Query]) -> bytes:
+    """The document of these queries; raises ValueError where one breaks a limit."""
+    for key, query in queries.items():
+        _check(key, query)
+    documents = {key: query._asdict() for key, query in queries.items()}
+    return json.dumps({"version": 1, "queries": documents}).encode()
+
+
+def unpack_queries(payload: bytes) -> dict[str, Query]:
+    """The queries of a document; raises ValueError that says what is wrong with it."""
+    try:
+        documents = json.loads(payload)["queries"].items()
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise ValueError("what came is no document of queries") from None
+    return {key: _query(key, document) for key, document in documents}
+
+
+def _query(key: str, document: Any) -> Query:
+    if not isinstance(document, dict) or not document.keys() <= _TYPES.keys():
+        raise ValueError(f"the query {key[:40]!r} has other fields than {', '.join(_TYPES)}")
+    for field, value in document.items():
+        if type(value) is not _TYPES[field]:
+            raise ValueError(f"{field} of the query {key[:40]!r} is no {_TYPES[field].__name__}")
+    if not {"expression", "is_condition"} <= document.keys():
+        raise ValueError(f"the query {key[:40]!r} has no expression or no is_condition")
+    query = Query(**document)
+    _check(key, query)
+    return query
+
+
+def _check(key: str, query: Query) -> None:
+    limits = (
+        (len(key), 1, KEY_CHARACTERS_MAX, "characters of a key"),
+        (len(query.expression), 1, EXPRESSION_CHARACTERS_MAX, "characters of an expression"),
+        (query.limit, 1, LIMIT_MAX, "entities"),
+        (query.every_ms, 0, EVERY_MS_MAX, "milliseconds between two updates"),
+    )
+    for value, least, most, what in limits:
+        if not least <= value <= most:
+            raise ValueError(f"{value} {what} are not between {least} and {most:,}")
