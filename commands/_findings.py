@@ -61,6 +61,7 @@ def findings(document: Document, history: History | None = None) -> list[Finding
     found = [
         *_of_accounting(document, history.fresh_losses() if history else None),
         *_of_health(document),
+        *of_alerts(document),
         *of_errors(document),
         *(_of_change(document, history) if history else []),
         *of_processes(document),
@@ -203,6 +204,20 @@ def _of_health(document: Document) -> list[Finding]:
             who = ": " + ", ".join(named + more) if named else ""
             found.append(Finding(level, f"{exact(count)} {noun} {state}{who}"))
     return found
+
+
+def of_alerts(document: Document) -> list[Finding]:
+    """Alerts that fire, those of a rule together."""
+    firing: dict[tuple[str, str], int] = {}
+    for alert in rows(document, "alerts", "alerts"):
+        if alert.get("state") in ("firing", "recovering"):
+            key = text(alert, "rule"), text(alert, "severity")
+            firing[key] = firing.get(key, 0) + 1
+    levels = {"critical": Level.CRITICAL, "warning": Level.WARNING}
+    return [
+        Finding(levels.get(severity, Level.UNKNOWN), f"alert {rule} fires ({exact(count)})")
+        for (rule, severity), count in firing.items()
+    ]
 
 
 def of_errors(document: Document) -> list[Finding]:

@@ -8,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from rnts.rules.condition import Condition
-    from rnts.settings_models import Alert
+    from rnts.settings_alerts import Alert
 
 app = typer.Typer(help="Check alert rules before they are needed.", no_args_is_help=True)
 
@@ -44,14 +44,23 @@ def _document(alert: "Alert", condition: "Condition") -> dict[str, Any]:
     return {
         "name": alert.name,
         "severity": alert.severity,
-        "action": alert.action,
+        "action": list(alert.action),
+        "receivers": list(alert.receivers),
+        "no_data": alert.no_data,
+        "keep_firing_for": alert.keep_firing_for,
+        "resolve_when": alert.resolve_when,
+        "interval": alert.interval,
+        "limit": alert.limit,
+        "causes": list(alert.causes),
         **document(condition),
     }
 
 
 def _tell(alert: "Alert", condition: "Condition") -> None:
+    from rnts.durations import parse_duration_ns
     from rnts.rules.words import duration_in_words, reading_in_words, scope_in_words
 
+    keeps = parse_duration_ns(alert.keep_firing_for)
     typer.echo(f"\n{alert.name}")
     lines = [
         ("when", " ".join(condition.text.split())),
@@ -59,7 +68,11 @@ def _tell(alert: "Alert", condition: "Condition") -> None:
         *(("reads", reading_in_words(reading)) for reading in condition.readings),
         ("holds", f"for {duration_in_words(condition.for_ns)}" if condition.for_ns else "at once"),
         ("severity", alert.severity),
-        *((("action", alert.action),) if alert.action else ()),
+        *((("recovers", f"when {alert.resolve_when}"),) if alert.resolve_when else ()),
+        *((("keeps", f"firing for {alert.keep_firing_for}"),) if keeps else ()),
+        *((("no data", alert.no_data),) if alert.no_data != "keep" else ()),
+        *((("action", ", ".join(alert.action)),) if alert.action else ()),
+        *((("receivers", ", ".join(alert.receivers)),) if alert.receivers else ()),
     ]
     for title, words in lines:
         typer.echo(f"{title:>10}  {words}")

@@ -1,6 +1,7 @@
 """`rnts status`: ask a running aggregator once how the population is, or how one neuron is."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,6 +33,7 @@ def status(
     address, options = where(endpoint, config)
     if neuron is None:
         reply = ask(address, {"type": "snapshot"}, TIMEOUT_MS, options)
+        reply.update(_alerts(config))
     else:
         reply = ask(address, {"type": "neuron", "neuron": neuron}, TIMEOUT_MS, options)
         require_known(neuron, reply)
@@ -39,6 +41,19 @@ def status(
         typer.echo(json.dumps(reply, separators=(",", ":")))
     else:
         print_text(reply, of_neuron=neuron is not None)
+
+
+def _alerts(config: Path | None) -> Document:
+    """What the alert process says, where one works; a broken one must not hide the population."""
+    from rnts.alerts.control import ask_alerts
+    from rnts.alerts.plan import memory_folder
+    from rnts.errors import RntsError
+    from rnts.settings import load
+
+    try:
+        return {"alerts": ask_alerts(memory_folder(load(config)), {"type": "alerts"}, TIMEOUT_MS)}
+    except RntsError:
+        return {}
 
 
 def require_known(asked: str, reply: Document) -> None:

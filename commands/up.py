@@ -26,7 +26,7 @@ def up(
     insecure: Insecure = False,
     config: Config = None,
 ) -> None:
-    """Run agent and aggregator, restart what dies, and show the population; Ctrl-C ends all."""
+    """Run agent, aggregator and alerts; restart what dies, show the population until Ctrl-C."""
     from rnts.durations import parse_duration_ns
     from rnts.errors import UsageError
     from rnts.links.options import LinkOptions, own_endpoint
@@ -52,10 +52,12 @@ def up(
     common = ["--config", str(config)] if config else []
     host_flag = [] if host is None else ["--host" if host else "--no-host"]
     to_own = [] if settings.telemetry.transport.endpoints else ["--endpoint", endpoint]
+    open_flag, has_rules = ["--insecure"] if insecure else [], bool(settings.alerts)
     children = {
-        "aggregator": ["aggregate", *(["--insecure"] if insecure else []), *common],
+        "aggregator": ["aggregate", *open_flag, *common],
         "agent": ["agent", *host_flag, *to_own, *common],
         **({"demo": demo_arguments} if demo else {}),
+        **({"alert": ["alert", "--connect", endpoint, *open_flag, *common]} if has_rules else {}),
     }
     with guard:
         raise typer.Exit(run_live(children, endpoint, link, stop, duration_s, as_json))

@@ -29,6 +29,7 @@ COMMANDS = (
     "audit",
     "agent",
     "aggregate",
+    "alert",
     "spool",
     "config",
     "rules",

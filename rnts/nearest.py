@@ -7,8 +7,10 @@ SUGGESTIONS_MAX = 8
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The known name that is nearest, as the end of a message, or a few if none is near."""
+    """The known name that is nearest, as the end of a message, a few if none is near."""
     names = list(known)
+    if not names:
+        return "; there is none"
     if near := difflib.get_close_matches(name, names, n=1):
         return f"; did you mean {near[0]}?"
     more = ", …" if len(names) > SUGGESTIONS_MAX else ""

@@ -36,6 +36,10 @@ class StopEvent:
         self.signal = 0
         self._read_end, self._write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
+    def fileno(self) -> int:
+        """Readable from the signal on."""
+        return self._read_end
+
     def is_set(self) -> bool:
         """Whether a signal came."""
         return self.signal != 0
@@ -57,6 +61,28 @@ class StopEvent:
         if number == signal.SIGINT and self.signal == signal.SIGINT:
             os._exit(128 + signal.SIGINT)
         self.signal = number
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._write_end, b"!")
+
+
+class HangUp:
+    """Set by SIGHUP from now on: somebody wants that settings are read again."""
+
+    def __init__(self) -> None:
+        self._read_end, self._write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.signal(signal.SIGHUP, self._on_signal)
+
+    def fileno(self) -> int:
+        """Readable from the signal until it is taken."""
+        return self._read_end
+
+    def take(self) -> bool:
+        """Whether the signal came since the last call."""
+        with contextlib.suppress(BlockingIOError):
+            return bool(os.read(self._read_end, 4096))
+        return False
+
+    def _on_signal(self, number: int, frame: object) -> None:
         with contextlib.suppress(BlockingIOError):
             os.write(self._write_end, b"!")
 

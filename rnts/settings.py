@@ -6,15 +6,25 @@ $XDG_CONFIG_HOME/rnts/config.yaml, that over /etc/rnts/config.yaml, that over th
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from rnts.errors import ConfigError
 from rnts.nearest import suggest
+from rnts.settings_alerts import (
+    SECTIONS,
+    ActionSettings,
+    Alert,
+    Alerting,
+    InhibitionSettings,
+    ReceiverSettings,
+)
+from rnts.settings_alerts_check import wrong_references
 from rnts.settings_check import validate
-from rnts.settings_models import Agent, Aggregator, Alert, Telemetry, expects, leaves
+from rnts.settings_fields import Section
+from rnts.settings_models import Agent, Aggregator, Telemetry, expects, leaves
 from rnts.settings_sources import (
     PATHS,
     environment_tree,
@@ -46,13 +56,6 @@ _SAMPLING = "sampling comes with a later release; set base_rate: 1.0 and adaptiv
 _UNBUILT = (
     _Unbuilt(("telemetry", "sampling", "base_rate"), 1.0, ("up", "agent", "demo"), _SAMPLING),
     _Unbuilt(("telemetry", "sampling", "adaptive"), False, ("up", "agent", "demo"), _SAMPLING),
-    _Unbuilt(
-        ("alerts",),
-        (),
-        ("up", "alert"),
-        "rules are checked but not evaluated yet; remove the alerts section, "
-        "or keep it in a file of its own for `rnts config check`",
-    ),
 )
 
 
@@ -62,6 +65,10 @@ class Settings:
 
     telemetry: Telemetry
     alerts: tuple[Alert, ...]
+    actions: tuple[ActionSettings, ...]
+    receivers: tuple[ReceiverSettings, ...]
+    inhibitions: tuple[InhibitionSettings, ...]
+    alerting: Alerting
     agent: Agent
     aggregator: Aggregator
     _places: Mapping[KeyPath, Place] = field(repr=False, compare=False)
@@ -85,7 +92,8 @@ class Settings:
         """The settings as mappings, lists and scalars, in the order of the shipped file."""
         return {
             "telemetry": self.telemetry.model_dump(mode="json"),
-            "alerts": [alert.model_dump(mode="json", exclude_none=True) for alert in self.alerts],
+            **{name: [_said(entry) for entry in getattr(self, name)] for name in SECTIONS},
+            "alerting": self.alerting.model_dump(mode="json"),
             "agent": self.agent.model_dump(mode="json"),
             "aggregator": self.aggregator.model_dump(mode="json"),
         }
@@ -102,8 +110,7 @@ class Settings:
         for row in _UNBUILT:
             value = reduce(getattr, map(str, row.path), self)
             if value != row.works and (process is None or process in row.processes):
-                shown = "the section" if isinstance(value, tuple) else write(value)
-                message = f"{shown} is valid but not built yet; {row.advice}"
+                message = f"{write(value)} is valid but not built yet; {row.advice}"
                 problems.append(Problem(self._places[row.path], row.path, message))
         return report(sorted(problems, key=lambda it: (it.place.line, it.place.column)))
 
@@ -134,6 +141,12 @@ def load(
     return _settle([*trees, environment_tree(environ), flag_tree(overrides or {})])
 
 
+def with_alerts_of(settings: Settings, rules: Settings) -> Settings:
+    """Settings with all that is about alerts, and nothing else, as a file of rules has it."""
+    names = (*SECTIONS, "alerting")
+    return replace(settings, **{name: getattr(rules, name) for name in names})
+
+
 def load_file(path: Path) -> Settings:
     """The settings of one file over the shipped defaults, without the environment of this process.
 
@@ -159,9 +172,11 @@ def table() -> str:
             f"| `{dotted(path)}` | {variable} | `{default}` | {expects(info)} "
             f"| {info.description} |"
         )
-    for path, info in leaves(Alert, ("alerts", "N")):
-        default = "required" if info.is_required() else "none"
-        lines.append(f"| `{dotted(path)}` |  | {default} | {expects(info)} | {info.description} |")
+    for name, section in SECTIONS.items():
+        for path, info in leaves(section, (name, "N")):
+            default = "required" if info.is_required() else f"`{write(info.default)}`"
+            said = f"{default} | {expects(info)} | {info.description}"
+            lines.append(f"| `{dotted(path)}` |  | {said} |")
     return "\n".join(lines) + "\n"
 
 
@@ -171,14 +186,22 @@ def _settle(trees: list[Tree]) -> Settings:
     for tree in trees:
         validate(shipped(), tree)
         plain = merge(plain, tree.plain)
+    # What refers to something may do so over the borders of sources.
+    for tree in trees:
+        tree.problems += wrong_references(plain, tree)
+        tree.problems.sort(key=lambda it: (it.place.line, it.place.column))
     if problems := [problem for tree in trees for problem in tree.problems]:
         raise ConfigError(report(problems))
     document = validate(plain, Tree("settings", {}))
     assert document is not None, "sources that are valid by themselves are valid together"
     places = {path: _origin(trees, path) for path in PATHS}
-    return Settings(
-        document.telemetry, document.alerts, document.agent, document.aggregator, places
-    )
+    sections = {name: getattr(document, name) for name in type(document).model_fields}
+    return Settings(**sections, _places=places)
+
+
+def _said(entry: Section) -> dict[str, Any]:
+    """An entry of a list, without what is as it is anyway."""
+    return entry.model_dump(mode="json", exclude_defaults=True)
 
 
 def _origin(trees: list[Tree], path: KeyPath) -> Place:

@@ -2,15 +2,14 @@
 
 import difflib
 import math
-from collections.abc import Iterator
 from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from rnts.nearest import suggest
+from rnts.settings_alerts_check import wrong_alerts
 from rnts.settings_models import Document, Section, example, expects, leaves
-from rnts.settings_scalar import place_within
 from rnts.settings_tree import (
     PROBLEMS_MAX,
     KeyPath,
@@ -27,8 +26,7 @@ from rnts.settings_yaml import write
 def validate(base: dict[str, Any], tree: Tree) -> Document | None:
     """The settings of `tree` over the complete ones in `base`; None notes problems in the tree."""
     plain = merge(base, tree.plain)
-    tree.problems += _names_twice(plain, tree)
-    tree.problems += _wrong_conditions(plain, tree)
+    tree.problems += wrong_alerts(plain, tree)
     document = None
     try:
         document = Document.model_validate(plain)
@@ -37,51 +35,7 @@ def validate(base: dict[str, Any], tree: Tree) -> Document | None:
             # Only so many are shown, and looking for similar names takes its time.
             tell = _problem if index < PROBLEMS_MAX else _problem_in_short
             tree.problems.append(tell(base, tree, detail))
-    tree.problems.sort(key=lambda problem: (problem.place.line, problem.place.column))
     return None if tree.problems else document
-
-
-def _names_twice(plain: dict[str, Any], tree: Tree) -> Iterator[Problem]:
-    """Alerts that are called as an earlier one."""
-    rules = plain.get("alerts")
-    first: dict[str, int] = {}
-    for index, rule in enumerate(rules if isinstance(rules, tuple) else ()):
-        name = rule.get("name") if isinstance(rule, dict) else None
-        if isinstance(name, str):
-            path: KeyPath = ("alerts", index, "name")
-            before = first.setdefault(name, index)
-            if before != index:
-                where = tree.place(("alerts", before, "name"))
-                message = f"{shorten(name)!r} is the name of an earlier alert, at {where}"
-                yield Problem(tree.place(path), path, message)
-
-
-def _wrong_conditions(plain: dict[str, Any], tree: Tree) -> Iterator[Problem]:
-    """What is wrong with the conditions of alerts, each fault at its own place."""
-    rules = plain.get("alerts")
-    if not isinstance(rules, tuple) or not rules:
-        return
-    from rnts.rules.condition import parse_condition
-    from rnts.rules.faults import RuleError
-
-    found = 0
-    for index, rule in enumerate(rules):
-        text = rule.get("condition") if isinstance(rule, dict) else None
-        if not isinstance(text, str):
-            continue
-        path: KeyPath = ("alerts", index, "condition")
-        place = tree.place(path)
-        if found >= PROBLEMS_MAX:  # Looking for similar names takes its time.
-            yield Problem(place, path, "conditions from here on are checked when those are mended")
-            return
-        try:
-            parse_condition(text)
-        except RuleError as error:
-            found += len(error.faults)
-            for fault in error.faults:
-                exact = place_within(place, fault.position)
-                note = "" if exact else f" (at {fault.where(text)} of the condition)"
-                yield Problem(exact or place, path, fault.message + note)
 
 
 def _problem_in_short(_base: dict[str, Any], tree: Tree, detail: Any) -> Problem:
@@ -109,13 +63,16 @@ def _problem(base: dict[str, Any], tree: Tree, detail: Any) -> Problem:
     if not isinstance(wanted, FieldInfo):
         names = ", ".join(wanted.model_fields)
         return Problem(place, path, f"{found}; expected a mapping of {names}")
-    is_item = isinstance(path[-1], int)
+    is_item = isinstance(path[-1], int) or isinstance(_field(path[:-1]), FieldInfo)
     shown = example(wanted) or _dig(base, path)
     if is_item and isinstance(shown, tuple):
         shown = shown[0]
+    elif is_item and isinstance(shown, dict):
+        shown = next(iter(shown.values()))
     shown = list(shown) if isinstance(shown, tuple) else shown
     message = f"{found}; expected {expects(wanted, is_item)}, for example {write(shown)}"
-    return Problem(place, path, message + _hint(kind, value, place))
+    hint = "" if expects(wanted).startswith("a duration") else _hint(kind, value, place)
+    return Problem(place, path, message + hint)
 
 
 def _unknown(path: KeyPath) -> str:
@@ -139,7 +96,7 @@ def _field(path: KeyPath) -> FieldInfo | type[Section]:
         if isinstance(step, int):
             inner = get_args(found.annotation)[0]
             found = inner if _is_section(inner) else found
-        else:
+        elif not isinstance(found, FieldInfo):  # else it is a name of a person in a mapping
             info = found.model_fields[step]
             found = info.annotation if _is_section(info.annotation) else info
     return found
@@ -171,7 +128,9 @@ def _describe(value: object, place: Place) -> str:
         return f"the text {shorten(value)!r}"
     if isinstance(value, tuple):
         return f"a list of {len(value)}" if value else "an empty list"
-    return "a mapping" if isinstance(value, dict) else f"a {type(value).__name__}"
+    if isinstance(value, dict):
+        return "a mapping" if value else "an empty mapping"
+    return f"a {type(value).__name__}"
 
 
 def _hint(kind: str, value: object, place: Place) -> str:

@@ -6,11 +6,17 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from rnts.settings_values import (
+    as_tuple,
     check_bind,
+    check_duration,
     check_endpoint,
     check_folder,
+    check_label,
+    check_labels,
     check_ledger,
+    check_length,
     check_name,
+    check_unique,
     take_off,
 )
 
@@ -34,8 +40,14 @@ def setting(
     return Field(description=meaning, json_schema_extra=words, **limits)
 
 
-def whole(low: int, high: int, meaning: str) -> Any:
-    return setting(meaning, f"a whole number from {low} to {high}", ge=low, le=high)
+def whole(low: int, high: int, meaning: str, **more: Any) -> Any:
+    words = f"a whole number from {low} to {high}"
+    return setting(meaning, words, example=more.get("default"), ge=low, le=high, **more)
+
+
+def duration(meaning: str, default: str | None) -> Any:
+    words = "a duration such as 500ms, 30s or 1h"
+    return setting(meaning, words, example="30s", default=default)
 
 
 def share(meaning: str) -> Any:
@@ -49,3 +61,8 @@ Folder = Annotated[str | None, AfterValidator(check_folder)]
 LedgerPath = Annotated[str, BeforeValidator(take_off), AfterValidator(check_ledger)]
 Encryption = Annotated[Literal["auto", "always", "off"], BeforeValidator(take_off)]
 Name = Annotated[str, AfterValidator(check_name)]
+Names = Annotated[tuple[Name, ...], BeforeValidator(as_tuple), AfterValidator(check_unique)]
+Duration = Annotated[str, AfterValidator(check_duration)]
+LabelName = Annotated[str, AfterValidator(check_label)]
+Labels = Annotated[dict[str, str], AfterValidator(check_labels)]
+Length = Annotated[str, AfterValidator(check_length)]

@@ -6,13 +6,13 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import field_serializer, field_validator
 from pydantic.fields import FieldInfo
 
+from rnts.settings_alerts import AlertSections
 from rnts.settings_fields import (
     Bind,
     Encryption,
     Endpoint,
     Folder,
     LedgerPath,
-    Name,
     Percentile,
     Section,
 )
@@ -24,7 +24,7 @@ from rnts.settings_tree import KeyPath
 from rnts.settings_values import check_unique, with_scheme
 from rnts.settings_wire import FloatErrors
 
-ENDPOINTS_MAX, PERCENTILES_MAX, ALERTS_MAX = 16, 32, 1_000
+ENDPOINTS_MAX, PERCENTILES_MAX = 16, 32
 _FILE = "an absolute path or null"
 
 
@@ -136,21 +136,6 @@ class Telemetry(Section):
     transport: Transport
 
 
-class Alert(Section):
-    """One alert rule."""
-
-    name: Name = _setting("what it is called", "a name", example="high_latency")
-    condition: str = _setting(
-        "when it fires, as docs/rules.md defines",
-        "a condition in quotes",
-        example="p99_processing_time_ms > 100",
-    )
-    severity: Literal["info", "warning", "critical"] = _setting("how bad that is", example="info")
-    action: Name | None = _setting(
-        "what is done then", "the name of an action", example="page", default=None
-    )
-
-
 class Agent(Section):
     """The program that collects on a host."""
 
@@ -199,25 +184,17 @@ class Aggregator(Section):
         return address
 
 
-class Document(Section):
-    """All settings, as they stand in a file."""
+class _Road(Section):
+    """A base of its own, so that its section stands before those of alerts."""
 
     telemetry: Telemetry
-    alerts: tuple[Alert, ...] = _setting(
-        "alert rules",
-        f"a list of up to {ALERTS_MAX} rules",
-        item="a rule",
-        example=({"name": "slow", "condition": "queue_depth > 100", "severity": "warning"},),
-        max_length=ALERTS_MAX,
-    )
+
+
+class Document(AlertSections, _Road):
+    """All settings, as they stand in a file."""
+
     agent: Agent
     aggregator: Aggregator
-
-    @field_validator("alerts", mode="before")
-    @classmethod
-    def _none(cls, rules: Any) -> Any:
-        """A section whose rules are all commented out is empty, as other sections are."""
-        return () if rules is None else rules
 
 
 def leaves(model: type[Section] = Document, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:

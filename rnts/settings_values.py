@@ -2,9 +2,19 @@
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
+
+from rnts.durations import parse_duration_ns
+from rnts.errors import UsageError
+from rnts.nearest import suggest
 
 IPC_PATH_BYTES_MAX = 107  # sun_path of Linux, less the closing zero
 NAME_CHARACTERS_MAX = 255
+# Labels of alerts that matchers name; entities have group, host and neuron.
+LABELS = ("rule", "severity", "group", "host", "neuron")
+LENGTH_NS_MIN = 100_000_000
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+SEVERITIES = ("info", "warning", "critical")
 _HOST = r"\[[0-9A-Fa-f:.]+(%\w+)?\]|[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?"
 _ENDPOINT = re.compile(rf"(tcp://)?(?P<host>{_HOST}|\*):(?P<port>[0-9]{{1,5}})", re.ASCII)
 
@@ -47,6 +57,11 @@ def take_off(value: object) -> object:
     return "off" if value is False else value
 
 
+def as_tuple(value: object) -> object:
+    """One text where a list of them may stand."""
+    return (value,) if isinstance(value, str) else value
+
+
 def check_ledger(text: str) -> str:
     """An absolute path, or a word for the default file or for none."""
     if text not in ("auto", "off") and (not text.startswith("/") or "\0" in text):
@@ -60,6 +75,56 @@ def check_unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
         if value in values[:index]:
             raise ValueError(f"{value!r} stands twice")
     return values
+
+
+def check_duration(text: str) -> str:
+    """A length of time with its unit."""
+    try:
+        parse_duration_ns(text)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def check_length(text: str) -> str:
+    """A length of time that is not next to nothing."""
+    if parse_duration_ns(check_duration(text)) < LENGTH_NS_MIN:
+        raise ValueError(f"{text!r} is too short; it is at least 100ms")
+    return text
+
+
+def check_label(name: str) -> str:
+    """A label that alerts have."""
+    if name not in LABELS:
+        raise ValueError(f"{name!r} is no label of an alert{suggest(name, LABELS)}")
+    return name
+
+
+def check_labels(labels: dict[str, str]) -> dict[str, str]:
+    """Labels that alerts have, with values; `severity` has one of its own."""
+    for name, value in labels.items():
+        if check_label(name) == "severity" and value not in SEVERITIES:
+            raise ValueError(f"{value!r} is no severity{suggest(value, SEVERITIES)}")
+    return labels
+
+
+def check_url(text: str) -> str:
+    """An address of a service over HTTP."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not text.isprintable():
+        raise ValueError(f"{text!r} is no address of a service; it begins with http:// or https://")
+    return text
+
+
+def check_topic_address(text: str) -> str:
+    """An address of a control topic, which nothing encrypts."""
+    check_endpoint(text, any_host=True)
+    if not text.startswith("ipc://") and urlsplit(with_scheme(text)).hostname not in LOOPBACK:
+        raise ValueError(
+            f"{text!r}: a control topic is not encrypted, so it stays on this machine: "
+            "ipc:///path or tcp://127.0.0.1:port"
+        )
+    return text
 
 
 def check_name(text: str) -> str:

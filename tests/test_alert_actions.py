@@ -18,13 +18,15 @@ from alert_tools import EPOCH, PAGE, RULE, SECOND, Bench
 from link_tools import make_certificates
 from process_tools import is_running, until
 
-from rnts.alerts.actions import ActionError, ActionPool, Policy
+from rnts.alerts.action import ActionError, Policy
+from rnts.alerts.actions import ActionPool
 from rnts.alerts.actions_command import CommandAction
 from rnts.alerts.actions_http import AlertmanagerAction, WebhookAction
 from rnts.alerts.actions_local import LogAction, PublishAction
 from rnts.alerts.breaker import Breaker
 from rnts.alerts.notification import Notification
 from rnts.errors import UsageError
+from rnts.links.zmq_publish import PublishLink
 
 QUICK = Policy(attempts=3, back_off_ns=1, failures_max=1_000)
 
@@ -94,9 +96,6 @@ class Fails:
     def describe(self, notification: Notification) -> str:
         """Words."""
         return "count"
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 class Waits(Fails):
@@ -223,22 +222,23 @@ def test_alertmanager(notification: Notification, server: Server) -> None:
 
 def test_publish(notification: Notification, tmp_path: Path) -> None:
     """Who has subscribed to the control topic hears it; that nobody did is counted."""
-    action = PublishAction(f"ipc://{tmp_path}/control", "trigger_emergency_protocol")
+    link = PublishLink(f"ipc://{tmp_path}/control")
+    action = PublishAction(link, "trigger_emergency_protocol")
     context = zmq.Context()
     try:
         action.run(notification)
-        assert action.link.counts == {"unheard": 1}
+        assert link.counts == {"unheard": 1}
         end = context.socket(zmq.SUB)
         end.setsockopt(zmq.LINGER, 0)
         end.setsockopt(zmq.SUBSCRIBE, b"trigger_")
-        end.connect(action.link.endpoint)
-        until(lambda: action.link.has_subscriber(b"trigger_emergency_protocol"))
+        end.connect(link.endpoint)
+        until(lambda: link.has_subscriber(b"trigger_emergency_protocol"))
         action.run(notification)
         assert end.poll(20_000)
         topic, body = end.recv_multipart()
     finally:
         context.destroy(linger=0)
-        action.close()
+        link.close()
     assert topic == b"trigger_emergency_protocol" and json.loads(body)["key"] == notification.key
     assert not (tmp_path / "control").exists()
 
@@ -246,7 +246,7 @@ def test_publish(notification: Notification, tmp_path: Path) -> None:
 def test_control_topic_stays_on_this_machine() -> None:
     """A topic that is not encrypted cannot be bound where others could hear it."""
     with pytest.raises(UsageError, match="stays on this machine"):
-        PublishAction("tcp://*:5999", "t")
+        PublishLink("tcp://*:5999")
 
 
 def test_log(notification: Notification, caplog: pytest.LogCaptureFixture) -> None:

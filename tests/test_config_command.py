@@ -33,7 +33,6 @@ def test_check_accepts_the_seed_files_with_notes() -> None:
     assert [note.split(": ")[1:3] for note in notes] == [
         [f"{files[0]}:9:16", "telemetry.sampling.base_rate"],
         [f"{files[0]}:10:15", "telemetry.sampling.adaptive"],
-        [f"{files[1]}:2:3", "alerts"],
     ]
     assert all(note.startswith("note: ") for note in notes)
 

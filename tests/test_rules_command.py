@@ -43,7 +43,7 @@ def test_programs_get_the_same() -> None:
     document = json.loads(RUNNER.invoke(app, ["check", ALERTS, "--json"]).stdout)
     assert (document["version"], len(document["rules"])) == (1, 3)
     rule = document["rules"][1]
-    assert (rule["name"], rule["severity"], rule["action"]) == ("neuron_death", "critical", None)
+    assert (rule["name"], rule["severity"], rule["action"]) == ("neuron_death", "critical", [])
     assert (rule["scope"], rule["scope_inferred"], rule["for_ns"]) == ("neuron", True, 30 * 10**9)
     assert rule["readings"] == [
         {

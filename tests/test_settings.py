@@ -66,7 +66,7 @@ def test_the_seed_files_are_valid_alone_and_joined() -> None:
     Path("both.yaml").write_text(joined)
     both = load_file(Path("both.yaml"))
     assert (both.telemetry, both.alerts) == (agent.telemetry, alerts.alerts)
-    assert both.alerts[2].action == "trigger_emergency_protocol"
+    assert both.alerts[2].action == ("trigger_emergency_protocol",)
 
 
 def test_the_nearest_source_wins(tmp_path: Path) -> None:
@@ -215,13 +215,16 @@ def test_a_process_refuses_what_it_would_have_to_ignore(process: str, lines: lis
     assert caught.value.problems == [f"{DATA}/agent.yaml:{line}" for line in lines]
 
 
-def test_alerts_are_refused_where_they_would_be_evaluated() -> None:
-    """`up` and `alert` refuse alert rules; other processes have no part in them."""
-    found = load_file(DATA / "alerts.yaml")
-    for process in PROCESSES:
-        assert bool(found.not_built(process)) == (process in ("up", "alert"))
-    assert f"{DATA}/alerts.yaml:2:3: alerts: the section is valid" in found.not_built("up")[0]
-    assert "remove the alerts section" in found.not_built("up")[0]
+def test_rules_may_name_actions_of_another_file(tmp_path: Path) -> None:
+    """What is missing is missing in all sources together, and its place is where it is named."""
+    action = "actions: [{name: page, kind: log}]"
+    rule = "alerts: [{name: a, severity: info, condition: errors > 1, action: page}]"
+    (tmp_path / "etc.yaml").write_text(action)
+    Path("rnts.yaml").write_text(rule)
+    assert load(environ={}).alerts[0].action == ("page",)
+    (tmp_path / "etc.yaml").unlink()
+    known = "no entry of actions has the name 'page'; known here: log, trigger_emergency_protocol"
+    assert said() == [f"rnts.yaml:1:{rule.index('page') + 1}: alerts.0.action: {known}"]
 
 
 def test_defaults_are_built_and_an_unknown_process_is_misuse() -> None:

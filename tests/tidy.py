@@ -39,6 +39,7 @@ OWNERS = {
     "lz4": ("rnts/frame_body.py",),
     "zmq": ("rnts/links/zmq*.py",),
     "grpc": ("rnts/links/grpc*.py",),
+    "apprise": ("rnts/alerts/actions_apprise.py",),
     "psutil": ("rnts/host*.py",),
     "pynvml": ("rnts/host*.py",),
     "yaml": ("rnts/settings*.py",),

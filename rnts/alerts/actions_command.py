@@ -8,8 +8,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-from rnts.alerts.actions import ActionError
+from rnts.alerts.action import ActionError
 from rnts.alerts.notification import Notification
+from rnts.process import SUPERVISED
 
 OUTPUT_BYTES_MAX = 2_000  # of what a failed command said, to be shown
 _PREFIX = "RNTS_ALERT_"
@@ -54,7 +55,7 @@ class CommandAction:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=said,
-                env={**os.environ, **self._environment, **_variables(notification)},
+                env={**_inherited(), **self._environment, **_variables(notification)},
                 start_new_session=True,
             )
         except OSError as error:
@@ -66,8 +67,10 @@ class CommandAction:
         """What `run` would do."""
         return f"run {self._arguments} for {notification.title}"
 
-    def close(self) -> None:
-        """It holds nothing."""
+
+def _inherited() -> dict[str, str]:
+    """The environment of this process; whose child it is says nothing about the command's."""
+    return {name: value for name, value in os.environ.items() if name != SUPERVISED}
 
 
 def _variables(notification: Notification) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rnts.alerts.actions import ActionError
+from rnts.alerts.action import ActionError
 from rnts.alerts.notification import RESOLVED_KIND, Notification
 
 _ANSWER_BYTES_MAX = 500  # of what a server says about its refusal
@@ -56,9 +56,6 @@ class WebhookAction:
     def describe(self, notification: Notification) -> str:
         """What `run` would do."""
         return f"POST to {self._host}{self._path}: {notification.title}"
-
-    def close(self) -> None:
-        """It holds nothing: connections live as long as a request."""
 
     def _post(self, path: str, body: bytes, headers: dict[str, str]) -> None:
         connection = self._connect()

@@ -3,7 +3,7 @@
 import json
 import logging
 
-from rnts.alerts.actions import ActionError
+from rnts.alerts.action import ActionError
 from rnts.alerts.notification import Notification
 from rnts.alerts.rule import CRITICAL
 from rnts.errors import ConnectError
@@ -24,9 +24,6 @@ class LogAction:
         """What `run` would do."""
         return f"log {notification.title}"
 
-    def close(self) -> None:
-        """It holds nothing."""
-
 
 class PublishAction:
     """Publishes it on a control topic: two parts, the topic and the notification as JSON.
@@ -34,25 +31,20 @@ class PublishAction:
     Whoever is not connected does not hear it: a topic has no memory.
     """
 
-    def __init__(self, endpoint: str, topic: str) -> None:
-        self._topic = topic
-        self.link = PublishLink(endpoint)
+    def __init__(self, link: PublishLink, topic: str) -> None:
+        self._topic, self._link = topic, link
 
     def run(self, notification: Notification) -> None:
         """Publish it."""
         document = json.dumps(notification.document()).encode()
         try:
-            self.link.publish(self._topic.encode(), document)
+            self._link.publish(self._topic.encode(), document)
         except ConnectError as error:
             raise ActionError(str(error)) from error
 
     def describe(self, notification: Notification) -> str:
         """What `run` would do."""
         return f"publish {notification.title} as {self._topic}"
-
-    def close(self) -> None:
-        """Stop publishing."""
-        self.link.close()
 
 
 def describe_in_full(notification: Notification) -> str:

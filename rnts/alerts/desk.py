@@ -22,7 +22,7 @@ class Desk:
 
     def __init__(self, table: AlertTable, memory: Memory, deliverer: Deliverer) -> None:
         self.table, self.memory, self._deliverer = table, memory, deliverer
-        self._has_begun = False
+        self._has_begun, self._has_changed = False, True
 
     def begin(self, now_ns: int, wall_ns: int) -> None:
         """Go on where the files end; what was perhaps not told is told under the same keys."""
@@ -39,18 +39,29 @@ class Desk:
         A snapshot waits for a tick in which nothing is told: it would only delay that.
         """
         assert self._has_begun
-        for notification in self._deliverer.take_done():
-            self.table.settle(notification)
+        self._settle()
         told = self.table.tick(now_ns, wall_ns)
         changes = self.table.changes()
         self.memory.append(changes, now_ns)
         for notification in told:
             self._deliverer.submit(notification)
-        if not told and self.memory.is_snapshot_due(now_ns):
+        if not told and self._is_stale(bool(changes)) and self.memory.is_snapshot_due(now_ns):
             self.memory.snapshot(self.table.everything(), now_ns)
+            self._has_changed = False
         return told
+
+    def _is_stale(self, has_changed: bool) -> bool:
+        """Whether a snapshot would say more than the last one: ages grow where there are alerts."""
+        self._has_changed |= has_changed
+        is_alive = self.table.lives.by_key or self.table.outbox
+        return bool(self._has_changed or is_alive or self.memory.condition)
+
+    def _settle(self) -> None:
+        for notification in self._deliverer.take_done():
+            self.table.settle(notification)
 
     def close(self, now_ns: int) -> None:
         """Remember everything a last time."""
+        self._settle()
         self.memory.snapshot(self.table.everything(), now_ns)
         self.memory.close()

@@ -22,6 +22,24 @@ class Key(NamedTuple):
     labels: Labels
 
 
+class Leaving:
+    """Entities that go in one tick: thousands of them are one look at each alert."""
+
+    def __init__(self, gone: Iterable[Labels]) -> None:
+        self._whole = {labels for labels in gone if labels}
+        self._pairs = {labels[0] for labels in self._whole if len(labels) == 1}
+        self._parts = [set(labels) for labels in self._whole if len(labels) == 2]
+
+    def has(self, labels: Labels) -> bool:
+        """Whether an alert with these labels is about one of them: it has all labels of that one.
+
+        Entities have one label or three; other numbers are looked at one by one.
+        """
+        if labels in self._whole or any(pair in self._pairs for pair in labels):
+            return True
+        return any(part <= set(labels) for part in self._parts)
+
+
 class Lives:
     """All lives; `touched` are those that may have changed since somebody last took them."""
 
@@ -48,6 +66,12 @@ class Lives:
         used = {life.rule for life in self.by_key.values()}
         former = {name: rule for name, rule in self._former.items() if name in used}
         return {**former, **self.rules}
+
+    def watched(self, rule: Rule) -> Iterable[Key]:
+        """Alerts of a rule of which samples are wanted, also where the rule is false."""
+        if rule.no_data == ALERT:
+            return [key for key, life in self.by_key.items() if key.rule == rule.name]
+        return tuple(self._active.get(rule.name, ()))
 
     def observe(self, rule: str, labels: Labels, sample: Sample) -> None:
         """Hand in a sample for the next tick."""
@@ -78,9 +102,9 @@ class Lives:
         """Move all lives on to this moment."""
         self._end_changed(at)
         heard = self._take_samples(at)
-        for labels in self._leaving:
-            self._leave(set(labels), at)
-        self._leaving.clear()
+        if self._leaving:
+            self._leave(Leaving(self._leaving), at)
+            self._leaving.clear()
         self._look_at_overflow(heard, at)
         if at.steady_ns >= self._look_ns:
             self._look_ns = at.steady_ns + LOOK_EVERY_NS
@@ -138,27 +162,33 @@ class Lives:
 
     def _admit(self, rule: Rule, key: Key, sample: Sample, life: Life | None) -> Life | None:
         """The life that a sample is for, unless there is none, or no place for it."""
-        beyond = self._beyond.setdefault(rule.name, set())
+        beyond = self._beyond.get(rule.name)
         if sample.truth == 0:
-            beyond.discard(key.labels)
-        if sample.truth != 1 and not (rule.no_data == ALERT and sample.truth == 0):
+            if beyond:
+                beyond.discard(key.labels)
+            if rule.no_data != ALERT:
+                return life
+        elif sample.truth != 1:
             return life
         if len(self._active.get(rule.name, ())) >= rule.limit:
-            if sample.truth == 1:
-                self._counts["beyond_limit"] += 1
-                if len(beyond) < BEYOND_MAX:
-                    beyond.add(key.labels)
-            return life if sample.truth == 0 else None
-        beyond.discard(key.labels)
+            if sample.truth == 0:
+                return life
+            self._counts["beyond_limit"] += 1
+            beyond = self._beyond.setdefault(rule.name, set())
+            if len(beyond) < BEYOND_MAX:
+                beyond.add(key.labels)
+            return None
+        if beyond:
+            beyond.discard(key.labels)
         return life or self.by_key.setdefault(key, Life(rule.name, rule.digest, key.labels))
 
-    def _leave(self, gone: set[tuple[str, str]], at: Moment) -> None:
+    def _leave(self, gone: Leaving, at: Moment) -> None:
         for key, life in self.by_key.items():
-            if gone <= set(key.labels):
+            if gone.has(key.labels):
                 life.end(LEFT_REASON, at)
                 self._touch(key)
         for beyond in self._beyond.values():
-            beyond.difference_update([each for each in beyond if gone <= set(each)])
+            beyond.difference_update([each for each in beyond if gone.has(each)])
 
     def _look_at_overflow(self, heard: set[str], at: Moment) -> None:
         """Those beyond a rule's limit are one alert, whose value is how many they are."""

@@ -41,12 +41,21 @@ class Notifier:
         silences: Silences,
         counts: Counter[str],
     ) -> None:
+        self.counts = counts
+        self._silences = silences
+        self._receivers: dict[str, Receiver] = {}
+        self._buckets: dict[str, Bucket] = {}
+        self.reload(receivers, inhibitor)
+
+    def reload(self, receivers: Iterable[Receiver], inhibitor: Inhibitor) -> None:
+        """Go over to other receivers; what is left of the tokens of unchanged ones stays."""
+        before, buckets = self._receivers, self._buckets
+        self._inhibitor = inhibitor
         self._receivers = {receiver.name: receiver for receiver in receivers}
         self._buckets = {
-            name: Bucket(each.burst, each.refill_ns) for name, each in self._receivers.items()
+            name: buckets[name] if before.get(name) == each else Bucket(each.burst, each.refill_ns)
+            for name, each in self._receivers.items()
         }
-        self._inhibitor, self._silences = inhibitor, silences
-        self.counts = counts
 
     def notify(
         self, unsettled: Iterable[tuple[Life, Rule]], at: Moment
@@ -58,9 +67,12 @@ class Notifier:
             is_settled, is_held_back = True, self._is_held_back(life, rule, at)
             for name in dict.fromkeys((*rule.receivers, *life.told)):
                 receiver = self._receivers.get(name)
-                notice = self._notice(life, rule, receiver, at) if receiver else None
-                if receiver is None or notice is None:
-                    self.counts["unknown_receiver"] += receiver is None
+                if receiver is None:  # it was removed: there is nobody who could hear of the end
+                    self.counts["unknown_receiver"] += 1
+                    life.told.pop(name, None)
+                    continue
+                notice = self._notice(life, rule, receiver, at)
+                if notice is None:
                     continue
                 is_settled = False
                 if is_held_back and notice.kind != RESOLVED_KIND:

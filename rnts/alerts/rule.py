@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 from rnts.text import name_to_id
 
@@ -78,6 +79,12 @@ class Rule:
         meaning = {name: value for name, value in asdict(self).items() if name not in shown}
         text = json.dumps(meaning, sort_keys=True).encode()
         return hashlib.blake2b(text, digest_size=8).hexdigest()
+
+
+def read_rule(document: dict[str, Any]) -> Rule:
+    """Undo `asdict`: JSON has lists where a rule has tuples."""
+    listed = {name: tuple(document[name]) for name in ("receivers", "causes")}
+    return Rule(**{**document, **listed})
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What keeps an alert from being told: silences of people, and alerts that explain others."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rnts.alerts.rule import Labels
@@ -51,6 +51,16 @@ class Silences:
             return False
         self.by_id[silence.id] = silence
         return True
+
+    def end(self, silence_id: str, wall_ns: int) -> bool:
+        """Have one end at a moment; False where there is none."""
+        silence = self.by_id.get(silence_id)
+        if silence is not None:
+            starts_ns = min(silence.starts_wall_ns, wall_ns - 1)
+            self.by_id[silence_id] = replace(
+                silence, starts_wall_ns=starts_ns, expires_wall_ns=wall_ns
+            )
+        return silence is not None
 
     def expire(self, wall_ns: int) -> list[Silence]:
         """Take away and return those that have ended."""

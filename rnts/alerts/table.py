@@ -16,7 +16,7 @@ from rnts.alerts.life import Life, Moment, Sample, read_life
 from rnts.alerts.lives import Key, Lives
 from rnts.alerts.notification import Notification, read_notification
 from rnts.alerts.notifier import Notifier
-from rnts.alerts.rule import Receiver, Rule, make_labels
+from rnts.alerts.rule import Receiver, Rule, make_labels, read_rule
 from rnts.alerts.suppression import (
     Inhibition,
     Inhibitor,
@@ -82,10 +82,27 @@ class AlertTable:
         self.lives.reload(rules)
         self._changed.update({RULE + name: None for name in (*before, *self.lives.rules)})
 
+    def reload_telling(
+        self,
+        receivers: Iterable[Receiver],
+        inhibitions: Iterable[Inhibition],
+        flapping: Flapping,
+    ) -> None:
+        """Go over to other receivers and to what else decides about telling; lives go on."""
+        self._inhibitor = Inhibitor(inhibitions)
+        self._flapping = flapping
+        self._notifier.reload(receivers, self._inhibitor)
+        self.lives.touched.update(dict.fromkeys(self.lives.by_key))
+
     def add_silence(self, silence: Silence) -> bool:
         """Take in a silence, also in place of one with its id; False where there are too many."""
         self._changed[SILENCES] = None
         return self.silences.add(silence)
+
+    def end_silence(self, silence_id: str, wall_ns: int) -> bool:
+        """Have a silence end now, as if its time had come; False where there is none."""
+        self._changed[SILENCES] = None
+        return self.silences.end(silence_id, wall_ns)
 
     def settle(self, notification: Notification) -> None:
         """It needs no more telling: it was delivered, or given up and counted."""
@@ -199,7 +216,7 @@ class AlertTable:
         shift_ns: what the steady clock shows now, less what it showed at the end.
         """
         self._read(self.silences.restore, documents.get(SILENCES, ()))
-        rules = self._read_all(documents, RULE, _read_rule)
+        rules = self._read_all(documents, RULE, read_rule)
         lives = self._read_all(documents, LIFE, lambda each: read_life(each, shift_ns))
         known = {rule.name for rule in rules} | self.lives.rules.keys()
         self.lives.reload(list(self.lives.rules.values()), rules)
@@ -230,9 +247,3 @@ class AlertTable:
 def outbox_name(notification: Notification) -> str:
     """What tells a notification from all others: its receiver and its idempotency key."""
     return f"{notification.receiver}/{notification.key}"
-
-
-def _read_rule(document: dict[str, Any]) -> Rule:
-    """Undo `asdict`: JSON has lists where a rule has tuples."""
-    listed = {name: tuple(document[name]) for name in ("receivers", "causes")}
-    return Rule(**{**document, **listed})

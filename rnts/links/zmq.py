@@ -67,6 +67,13 @@ class AgentLink:
             messages.append(self._socket.recv_multipart(zmq.NOBLOCK))
         return messages
 
+    def fileno(self) -> int:
+        """For who sleeps on several: readable when something happens; then `receive` until empty.
+
+        Sending may use up the sign that a message has arrived, so `receive` has the last look.
+        """
+        return -1 if self._socket is None else int(self._socket.getsockopt(zmq.FD))
+
     def wait(self, timeout_ms: int) -> bool:
         """Sleep until a message arrives; whether one did."""
         return self._socket is not None and bool(self._socket.poll(timeout_ms))

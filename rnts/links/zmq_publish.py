@@ -4,26 +4,23 @@ import socket
 import threading
 from collections import Counter
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import zmq
 
 from rnts.errors import ConnectError, UsageError
 from rnts.links.ipc import claim_ipc
 from rnts.links.zmq_options import PUBLISHING, set_up
-
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+from rnts.settings_values import check_topic_address
 
 
 class PublishLink:
     """Publishes from any thread. `counts` says `unheard` where nobody had subscribed."""
 
     def __init__(self, endpoint: str) -> None:
-        if not endpoint.startswith("ipc://") and urlsplit(endpoint).hostname not in _LOOPBACK:
-            raise UsageError(
-                f"{endpoint!r}: a control topic is not encrypted, so it stays on this machine: "
-                "ipc:///path or tcp://127.0.0.1:port"
-            )
+        try:
+            check_topic_address(endpoint)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
         self.endpoint = endpoint
         self.counts: Counter[str] = Counter()
         self._lock = threading.Lock()  # a socket belongs to one thread at a time

@@ -1,0 +1,118 @@
+"""The alert process: sleeps until an aggregator, a person or the time has something for it."""
+
+import logging
+import math
+import select
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from rnts.alerts.control import control_endpoint
+from rnts.alerts.memory import Memory
+from rnts.alerts.plan import memory_folder
+from rnts.alerts.service import AlertService
+from rnts.alerts.source import Query, Source
+from rnts.alerts.workshop import Workshop
+from rnts.errors import RntsError, UsageError
+from rnts.file_watch import FileWatch
+from rnts.links.zmq_control import ControlLink
+from rnts.process import HangUp, StopEvent, claim_role, settle
+from rnts.runtime import make_runtime_folder
+from rnts.settings import Settings
+
+OpenSource = Callable[[Settings, Mapping[str, Query], int], Source]
+
+log = logging.getLogger("rnts.alerts")
+
+
+class Reader(NamedTuple):
+    """Where settings come from: how they are read again, and the files that they are in."""
+
+    read: Callable[[], Settings]
+    paths: Sequence[Path]
+
+
+def run_alert(
+    reader: Reader, stop: StopEvent, open_source: OpenSource, is_dry_run: bool = False
+) -> None:
+    """Run alerts until told to stop; a dry run says what it would do, and remembers nothing."""
+    settings = reader.read()
+    if not settings.alerts:
+        raise UsageError("there are no rules: give --rules FILE, or a section alerts in rnts.yaml")
+    make_runtime_folder()
+    with ExitStack() as stack:
+        folder = memory_folder(settings)
+        if is_dry_run:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rnts-alerts-")))
+        stack.enter_context(_claim(folder))
+        memory = _memory(folder)
+        workshop = Workshop()
+        stack.callback(workshop.close)
+        service = AlertService(settings, memory, workshop, is_dry_run)
+        control = ControlLink(control_endpoint(folder))
+        stack.callback(control.close)
+        now_ns = time.monotonic_ns()
+        source = open_source(settings, service.plan.queries, now_ns)
+        stack.callback(source.close)
+        service.begin(now_ns, time.time_ns())
+        stack.callback(lambda: service.close(time.monotonic_ns()))
+        log.info("%d rules, remembered in %s", len(settings.alerts), folder)
+        settle()
+        _loop(service, source, control, reader, stop)
+
+
+def _claim(folder: Path) -> socket.socket:
+    """Be the only process that remembers its alerts in a folder."""
+    return claim_role("rnts alert", folder.absolute())
+
+
+def _memory(folder: Path) -> Memory:
+    try:
+        return Memory(folder)
+    except OSError as error:
+        raise UsageError(
+            f"alerts cannot be remembered in {folder}: {error.strerror}; "
+            "alerting.folder names another folder"
+        ) from error
+
+
+def _loop(
+    service: AlertService, source: Source, control: ControlLink, reader: Reader, stop: StopEvent
+) -> None:
+    hang_up = HangUp()
+    watch = FileWatch(reader.paths, time.monotonic_ns())
+    while not stop.is_set():
+        now_ns = time.monotonic_ns()
+        is_asked = hang_up.take()
+        if watch.has_changed(now_ns, is_asked) or is_asked:
+            _reload(service, source, reader, now_ns)
+        requests = control.receive()
+        bodies = [request.body for request in requests]
+        answers = service.step(source, bodies, now_ns, time.time_ns())
+        for request, answer in zip(requests, answers, strict=True):
+            control.answer(request, answer)
+        if not control.is_readable():
+            ends = (stop.fileno(), hang_up.fileno(), control.fileno(), *source.filenos())
+            _sleep(service.due_ns(source, now_ns), ends)
+
+
+def _sleep(due_ns: int, ends: Iterable[int]) -> None:
+    """Wait until it is due, or something happens at an end."""
+    poll = select.poll()  # select() ends at descriptor 1023
+    for end in ends:
+        poll.register(end, select.POLLIN)
+    poll.poll(max(0, math.ceil((due_ns - time.monotonic_ns()) / 1e6)))
+
+
+def _reload(service: AlertService, source: Source, reader: Reader, now_ns: int) -> None:
+    """Read the settings again; those that cannot be leave all as it is, and it is said why."""
+    try:
+        service.reload(reader.read(), source, now_ns)
+    except RntsError as error:
+        for line in str(error).splitlines():
+            log.error("%s", line)
+        log.error("the rules that were in force stay so")

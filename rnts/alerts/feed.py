@@ -1,0 +1,184 @@
+"""Turns what an aggregator tells of standing queries into samples of alerts.
+
+An update is handed in at once. What is listed is so until something else is told: while the
+aggregator is alive it is handed in again each interval of its rule, with the aggregator's time,
+and an alert whose entity is not listed is handed in as false. While it is not alive nothing is
+handed in, so silence is silence.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from rnts.alerts.life import PENDING, RECOVERING, Life, Sample
+from rnts.alerts.lives import Key, Lives
+from rnts.alerts.rule import ALERT, Rule
+from rnts.reflex.change import Change, Labels, Update
+from rnts.text import name_to_id
+
+CONDITION, RESOLVE = "condition/", "resolve/"  # what keys of queries begin with
+_KEY_CHARACTERS_MAX = 255  # as standing queries have it
+
+
+def query_key(kind: str, rule: str) -> str:
+    """The key under which a rule's condition, or `resolve_when`, is asked."""
+    key = kind + rule
+    return key if len(key) <= _KEY_CHARACTERS_MAX else f"{kind}{name_to_id(rule):016x}"
+
+
+class Watched:
+    """What is known of one rule's entities."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.listed: dict[Labels, Change] = {}
+        self.resolved: dict[Labels, float] = {}  # the truth of `resolve_when` where it is not false
+        self.is_told = False  # whether all entities were told at least once
+        self.is_resolve_told = False
+        # By the steady clock: from when on who is not listed is false. An aggregator that has just
+        # begun does not know everybody yet, and what nobody has looked at is not well.
+        self.complete_ns = 0
+        self.due_ns = 0
+
+    def resolve_of(self, labels: Labels) -> float:
+        """The truth of `resolve_when` for an entity."""
+        if not self.rule.has_resolve_when or not self.is_resolve_told:
+            return math.nan
+        return self.resolved.get(labels, 0.0)
+
+    def sample(self, labels: Labels, event_ns: int, now_ns: int) -> Sample | None:
+        """What the rule is of an entity; None where that is not known."""
+        change = self.listed.get(labels)
+        resolve = self.resolve_of(labels)
+        if change is not None:
+            return Sample(change.truth, change.value, event_ns, resolve, change.worst)
+        if self.is_told and now_ns >= self.complete_ns:
+            return Sample(0.0, math.nan, event_ns, resolve)
+        return None
+
+
+class Feed:
+    """Fills `lives`; `counts` says what was told of rules that are none."""
+
+    def __init__(self, lives: Lives, counts: Counter[str]) -> None:
+        self.counts = counts
+        self._lives = lives
+        self._watched: dict[str, Watched] = {}
+        self._by_key: dict[str, Watched] = {}
+        self._alive_at_ns = 0
+        self.reload(lives.rules)
+
+    def reload(self, rules: Mapping[str, Rule]) -> None:
+        """Go over to other rules; what is known of those that ask the same is kept."""
+        before, self._watched = self._watched, {}
+        for name, rule in rules.items():
+            watched = before.get(name)
+            if watched is None or _asked(watched.rule) != _asked(rule):
+                watched = Watched(rule)
+            watched.rule = rule
+            self._watched[name] = watched
+        self._by_key = {
+            query_key(kind, name): watched
+            for name, watched in self._watched.items()
+            for kind in (CONDITION, RESOLVE)
+        }
+
+    def take(self, updates: Iterable[Update], now_ns: int) -> None:
+        """Hand in what is new; recoveries first, since a sample of its time is not taken twice."""
+        for update in sorted(updates, key=lambda each: not each.key.startswith(RESOLVE)):
+            watched = self._by_key.get(update.key)
+            if watched is None:  # it was told before a reload was heard of
+                self.counts["updates_unknown"] += 1
+                continue
+            self.counts["omitted"] += update.omitted
+            if update.key.startswith(RESOLVE):
+                self._take_resolve(watched, update, now_ns)
+            else:
+                self._take_condition(watched, update, now_ns)
+            for labels in update.gone:
+                watched.listed.pop(labels, None)
+                watched.resolved.pop(labels, None)
+                self._lives.leave(labels)
+
+    def _take_condition(self, watched: Watched, update: Update, now_ns: int) -> None:
+        if update.is_full:
+            watched.listed.clear()
+            watched.is_told = True
+            watched.complete_ns = now_ns + watched.rule.gap_ns + watched.rule.window_ns
+        name, listed, observe = watched.rule.name, watched.listed, self._lives.observe
+        for change in update.changes:  # a storm has ten thousand of them
+            labels, truth = change.labels, change.truth
+            resolve = watched.resolve_of(labels)
+            if truth == 0:
+                listed.pop(labels, None)
+            else:
+                listed[labels] = change
+                if truth != 1:
+                    self._begin_silence(watched, change, update.at_ns)
+            observe(name, labels, Sample(truth, change.value, update.at_ns, resolve, change.worst))
+
+    def _begin_silence(self, watched: Watched, change: Change, at_ns: int) -> None:
+        """Where silence is an alert: one begins to be waited for when an entity falls silent."""
+        rule = watched.rule
+        is_new = Key(rule.name, change.labels) not in self._lives.by_key
+        if rule.no_data == ALERT and is_new:
+            self._lives.observe(rule.name, change.labels, Sample(0.0, math.nan, at_ns))
+
+    def _take_resolve(self, watched: Watched, update: Update, now_ns: int) -> None:
+        if update.is_full:
+            watched.resolved.clear()
+            watched.is_resolve_told = True
+        for change in update.changes:
+            if change.truth == 0:
+                watched.resolved.pop(change.labels, None)
+            else:
+                watched.resolved[change.labels] = change.truth
+            if Key(watched.rule.name, change.labels) in self._lives.by_key:
+                sample = watched.sample(change.labels, update.at_ns, now_ns)
+                if sample is not None:
+                    self._lives.observe(watched.rule.name, change.labels, sample)
+
+    def repeat(self, now_ns: int, alive_at_ns: int) -> None:
+        """Hand in again what still holds, of each rule whose interval is over; only while alive.
+
+        alive_at_ns: the time of the aggregator until which that is so.
+        """
+        has_moved, self._alive_at_ns = alive_at_ns > self._alive_at_ns, alive_at_ns
+        for watched in self._watched.values():
+            if now_ns >= watched.due_ns or (has_moved and self._has_ripe(watched, alive_at_ns)):
+                watched.due_ns = now_ns + watched.rule.interval_ns
+                self._repeat(watched, now_ns, alive_at_ns)
+
+    def _repeat(self, watched: Watched, now_ns: int, alive_at_ns: int) -> None:
+        name = watched.rule.name
+        wanted = dict.fromkeys(watched.listed)
+        wanted.update(dict.fromkeys(key.labels for key in self._lives.watched(watched.rule)))
+        for labels in wanted:
+            sample = watched.sample(labels, alive_at_ns, now_ns)
+            if sample is not None and not math.isnan(sample.truth):
+                self._lives.observe(name, labels, sample)
+
+    def _has_ripe(self, watched: Watched, alive_at_ns: int) -> bool:
+        """Whether an alert has waited long enough, which need not wait for the interval."""
+        rule = watched.rule
+        if not rule.for_ns and not rule.keep_firing_ns:
+            return False
+        lives = (self._lives.by_key[key] for key in self._lives.watched(rule))
+        return any(_is_ripe(life, rule, alive_at_ns) for life in lives)
+
+    def due_ns(self) -> int | None:
+        """When `repeat` has something to do at the latest; None where there are no rules."""
+        return min((watched.due_ns for watched in self._watched.values()), default=None)
+
+
+def _is_ripe(life: Life, rule: Rule, alive_at_ns: int) -> bool:
+    """Whether the time that passed since an alert's last sample is what it still lacks."""
+    if life.event_ns is None or life.state not in (PENDING, RECOVERING):
+        return False
+    wanted_ns = rule.for_ns if life.state == PENDING else rule.keep_firing_ns
+    return life.held_ns + (alive_at_ns - life.event_ns) >= wanted_ns
+
+
+def _asked(rule: Rule) -> tuple[str, str]:
+    """What of a rule decides about its queries."""
+    return rule.condition, rule.resolve_when

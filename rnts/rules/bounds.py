@@ -1,0 +1,78 @@
+"""What a notification says beside a condition's value: the bound that it passed, over how long."""
+
+import math
+from collections.abc import Iterator
+
+from rnts.rules.condition import Condition
+from rnts.rules.nodes import STATE, Need, Node
+from rnts.rules.vocabulary import STATES
+
+_COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+_TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+_STATE_NAMES = {value: name for name, value in STATES.items()}
+
+
+def bound_of(condition: Condition) -> str:
+    """What the value that is shown is compared with, as `> 100`; empty where it is a truth."""
+    node, is_negated = condition.root, False
+    while node.operation in ("and", "or", "not"):
+        is_negated ^= node.operation == "not"
+        node = next((part for part in node.parts if not part.is_constant), node.parts[0])
+    if node.operation not in _COMPARISONS:
+        return ""
+    left, right = node.parts
+    operation = node.operation
+    if left.is_constant:
+        left, right = right, left
+        operation = _TURNED.get(operation, operation)
+    if is_negated:
+        operation = _NEGATED[operation]
+    if left.kind == STATE:
+        return f"{operation} {_STATE_NAMES[right.constant]}"
+    return f"{operation} {_written(right)}"
+
+
+def window_of(condition: Condition) -> int:
+    """How far back the value that is shown reaches, in nanoseconds; 0 is now."""
+    return max((need.window_ns for need in _needs(condition.shown)), default=0)
+
+
+def shown_readings(condition: Condition) -> list[tuple[str, str]]:
+    """Function and metric of each reading of the condition, those that are shown first."""
+    needs = [*_needs(condition.shown), *_needs(condition.root)]
+    return list(dict.fromkeys((need.function, need.metric) for need in needs))
+
+
+def _needs(node: Node) -> Iterator[Need]:
+    if node.need is not None:
+        yield node.need
+    for part in node.parts:
+        yield from _needs(part)
+
+
+def _value(node: Node) -> float:
+    """The number of a calculation that depends on nothing."""
+    if not node.parts:
+        return node.constant
+    values = [_value(part) for part in node.parts]
+    if node.operation == "neg":
+        return -values[0]
+    left, right = values
+    if node.operation == "/":
+        return left / right if right else math.nan
+    return {"+": left + right, "-": left - right, "*": left * right}[node.operation]
+
+
+def _written(node: Node) -> str:
+    """An expression as people write it; in another unit a reading stands as its name."""
+    if node.need is not None:
+        return node.need.written
+    if node.is_constant:
+        return f"{_value(node):g}"
+    if node.operation == "neg":
+        return f"-{_written(node.parts[0])}"
+    left, right = node.parts
+    if not right.parts and right.need is None and right.position == left.position:
+        return _written(left)  # a factor that nobody wrote: it makes the unit
+    return f"({_written(left)} {node.operation} {_written(right)})"
