@@ -130,6 +130,9 @@ class Agent:
             if message is not None and self._lives.on_message(message, now_ns):
                 log.info("aggregator found at %s", self._endpoint)
                 self._cutting.start_over()
+        if self._sender.wants_names:
+            self._sender.wants_names = False
+            self._cutting.start_over()
         if self._handover.take_commits(self._sender):
             self._spooling.mark()
         for parts in self._lives.step(now_ns):

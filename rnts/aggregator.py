@@ -22,6 +22,7 @@ from rnts.process import Stop
 from rnts.receiver import Receiver
 from rnts.standing.engine import Engine
 from rnts.standing.standing import Standing
+from rnts.taps import Taps
 from rnts.watermarks import Watermarks
 from rnts.windows import Windows
 
@@ -63,6 +64,8 @@ class Aggregator:
         self.commits = Commits(self.state, self.receiver, keeper, self._send)
         life = self.receiver.receiver_id
         self.standing = Standing(life, engine or windows.reflex, self.link.send)
+        self.taps = Taps(self.receiver, self.link.send)
+        self.hearing.pass_on = self.taps.pass_on
         self._evaluated_ns = self._tidy_ns = 0
 
     def run(self, stop: Stop) -> None:
@@ -88,6 +91,7 @@ class Aggregator:
                 self._on_message(peer, message, parts)
         self.hearing.acknowledge()
         self._evaluate(time.time_ns(), self.look())
+        self.taps.step(time.time_ns(), self.look())
         self._close_windows(time.time_ns())
 
     def look(self) -> int:
@@ -107,6 +111,8 @@ class Aggregator:
                 if steady_ns - self._evaluated_ns >= _EVALUATE_NS:
                     self._evaluate(time.time_ns(), self.look())
                 self._close_passed(message.speaker)
+        elif message.type is Type.TAP:
+            self.taps.on_tap(peer, message, now_ns, steady_ns)
         elif message.type is Type.BYE:
             self.hearing.on_bye(message)
         elif message.type in (Type.WATCH, Type.HEARD):

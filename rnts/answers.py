@@ -47,6 +47,7 @@ def snapshot_of(aggregator: "Aggregator") -> dict[str, Any]:
         "link": aggregator.link.counters(),
         "late": aggregator.hearing.intake.late.document(),
         "standing": aggregator.standing.document(),
+        "taps": aggregator.taps.document(),
         "ledger": None if keeper is None else keeper.document(aggregator.state),
     }
     return snapshot(

@@ -19,6 +19,11 @@ the states and what always holds.
 Clients of standing queries share header and socket, in WATCH, HEARD and PUSH; `rnts/standing/`
 speaks those.
 
+A viewer that wants the frames as they are folded speaks to `rnts/taps.py`, which has the numbers:
+
+    TAP       breaks, number, position, window → go on, from what is taken; window 0: no more
+              ← TAPPED  number, position, time, lost, and the ENTRY as it came or a heartbeat
+
 A message is a header (`_MESSAGE`) and, for HELLO and ENTRY, an encoded frame. An answer names the
 incarnation that it is meant for: an agent may have lives before its own to deliver.
 """
@@ -49,9 +54,11 @@ class Type(IntEnum):
     WATCH = 12
     HEARD = 13
     PUSH = 14
+    TAP = 20
+    TAPPED = 21
 
 
-_OF_VIEWERS = (Type.QUERY, Type.WATCH, Type.HEARD)
+_OF_VIEWERS = (Type.QUERY, Type.WATCH, Type.HEARD, Type.TAP)
 _TYPES = {int(kind): kind for kind in Type}
 
 

@@ -20,6 +20,7 @@ _AGENT_GONE_NS = 60_000_000_000  # an agent that was silent for longer is forgot
 _FRESH_FRAMES_MAX = 8  # an agent with a longer backlog says when a frame was made, not sent
 
 Send = Callable[[Any, Message | None], None]  # an answer, if there is one, to a peer
+PassOn = Callable[[Message, bytes, Frame, int], None]  # an entry that was folded, and when
 
 
 @dataclass
@@ -49,6 +50,7 @@ class Hearing:
         self.intake, self.clock_offsets = Intake(state), ClockOffsets()
         self.agents: dict[int, _Agent] = {}
         self.frames = self.frame_bytes = 0  # folded; the bytes are those that travelled
+        self.pass_on: PassOn | None = None
         self._to_acknowledge: set[int] = set()
 
     def on_hello(
@@ -107,6 +109,8 @@ class Hearing:
         self._watermarks.advance(message.speaker, frame.watermark_ns)
         self._note_meta(message.speaker, frame, now_ns, steady_ns)
         self.frames, self.frame_bytes = self.frames + 1, self.frame_bytes + len(payload)
+        if self.pass_on is not None:
+            self.pass_on(message, payload, frame, now_ns)
         self._taken(message, window)
         return True
 

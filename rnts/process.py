@@ -94,10 +94,15 @@ def stop_event() -> StopEvent:
     signal.signal(signal.SIGINT, event.on_signal)
     parent = os.environ.get(SUPERVISED)
     if parent is not None:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
-        if os.getppid() != int(parent):  # it died before this could be asked for
-            sys.exit(128 + signal.SIGTERM)
+        end_with(int(parent), signal.SIGTERM)
     return event
+
+
+def end_with(parent: int, number: int) -> None:
+    """Be sent a signal when the parent ends; or rather the thread of it that started us."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number))
+    if os.getppid() != parent:  # it died before this could be asked for
+        sys.exit(128 + number)
 
 
 def sleep_precisely() -> None:

@@ -167,6 +167,14 @@ class Receiver:
         session.keyframe_asked = message.first
         return self._answer(Type.KEYFRAME, session, message.first)
 
+    def wish_keyframe(self, agent_id: int, with_names: bool) -> Message:
+        """KEYFRAME for the entry that is expected: who taps this agent has to begin somewhere.
+
+        with_names: all names are to be told again after it.
+        """
+        session = self.sessions[agent_id]
+        return self._answer(Type.KEYFRAME, session, session.expected, int(with_names))
+
     def commit(self, agent_id: int, closed_before: int) -> Message | None:
         """COMMITTED for all entries whose windows are below `closed_before`, if there are any.
 

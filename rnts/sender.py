@@ -48,6 +48,7 @@ class Sender:
         self.receiver: int | None = None  # the one this session is with
         self.is_ready = False  # whether it answers
         self.is_met = False  # whether the receiver of this connection has answered, be it OVER
+        self.wants_names = False  # somebody listens who has heard no name; for the agent to take
         self.limits, self._jitter = limits, jitter
         self._make_hello, self._make_hole = make_hello, make_hole
         self.received = self.retained.first  # all before it are folded
@@ -204,8 +205,9 @@ class Sender:
             self.retained.go_back(message.first)
         elif message.type is Type.COMMITTED:
             self.retained.commit(min(message.first, self.received))
-        elif message.type is Type.KEYFRAME and message.first >= self.retained.base:
-            self.retained.wants_keyframe = True
+        elif message.type is Type.KEYFRAME:
+            self.wants_names |= message.last == 1
+            self.retained.wants_keyframe |= message.first >= self.retained.base
 
     def _on_welcome(self, message: Message) -> bool:
         if self.is_ready or message.last != self._episode:

@@ -1,0 +1,1 @@
+"""Recordings: frames as an aggregator folded them, in a file, and what plays them back."""
