@@ -16,6 +16,7 @@ from rnts.frame import FrameDecoder
 from rnts.model import FIELD, METRIC_NAMES, Kind
 from rnts.processors.anomaly import AnomalyDetector
 from rnts.processors.batch import Batch, Batching
+from rnts.processors.dispatcher import Dispatcher
 from rnts.processors.processing import Processing, load_states
 from rnts.processors.protocol import Alert, Priority, Resumable, TelemetryProcessor
 from rnts.processors.serving import ALERTS_MAX, make, run_one
@@ -104,6 +105,8 @@ def test_processors_are_made_by_name() -> None:
     with pytest.raises(TypeError, match="has no name, priority and process"):
         make("json:JSONDecoder", {})
     assert parse_spec("anomaly,risk=1e-4,by=neuron") == ("anomaly", {"risk": 1e-4, "by": "neuron"})
+    with pytest.raises(UsageError, match="at most 16 processors"):
+        Dispatcher([("anomaly", {})] * 17, 1)
     for wrong in ("", "other", ":", "a:B,risk", "a:B,1=2"):
         with pytest.raises(UsageError):
             parse_spec(wrong)

@@ -235,6 +235,26 @@ def test_a_silent_client_is_dropped_and_welcomed_back() -> None:
     assert len(ends.engine.expressions) == 2
 
 
+def test_a_client_goes_on_by_another_connection() -> None:
+    """Its number is what counts: nothing that it knows is told again, if nothing was lost."""
+    ends = Ends()
+    ends.values[LATENCY] = {group("a"): number(5)}
+    client = ends.client(slow=SLOW)
+    ends.step(client)
+    ends.now_ns += HEARTBEAT_NS
+    ((header,),) = client.outgoing(ends.now_ns)
+    message = parse_message(header)
+    assert message is not None and message.type is Type.HEARD
+    ends.standing.on_message("another way", message, b"", ends.now_ns)
+    ends.values[LATENCY] = {group("a"): number(6)}
+    ends.step()
+    assert client.client_id not in ends.sent
+    (parts,) = ends.sent["another way"]
+    (update,) = client.on_message(parts, ends.now_ns)
+    assert not update.is_full and [change.value for change in update.changes] == [6]
+    assert ends.standing.counts["episodes"] == 1
+
+
 def test_another_aggregator_begins_anew() -> None:
     """Whoever answers in place of the former is not believed to go on where that one stood."""
     ends, other = Ends(), Ends()

@@ -14,7 +14,7 @@ from typing import Any
 import plain_aggregator
 import pytest
 from plain_aggregator import tell
-from process_tools import Process, command, end, snapshot, until
+from process_tools import Process, all_alive, command, end, snapshot, until
 
 LATENCY, FAILING = "p99_processing_time_ms by group", "error_rate > 0.5 by host"
 HEALTH = "health_status"
@@ -34,7 +34,7 @@ def aggregator(values: Path) -> Iterator[Process]:
     program = [sys.executable, plain_aggregator.__file__, str(values)]
     process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
     try:
-        until(lambda: process.poll() is None and snapshot())
+        until(lambda: all_alive([process]) and snapshot())
         yield process
     finally:
         end(process)

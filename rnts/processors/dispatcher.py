@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from rnts.errors import UsageError
 from rnts.processors.batch import Batch
 from rnts.processors.worker import Worker
 
@@ -24,7 +25,13 @@ class Dispatcher:
         budget_ns: int,
         states: Mapping[str, bytes] | None = None,
     ) -> None:
-        """`states`: what processors have learned before, by their spec."""
+        """`states`: what processors have learned before, by their spec.
+
+        Raises UsageError for more than `PROCESSORS_MAX` of them.
+        """
+        specs = list(specs)
+        if len(specs) > PROCESSORS_MAX:
+            raise UsageError(f"at most {PROCESSORS_MAX} processors, and these are {len(specs)}")
         self._alerts: queue.Queue[dict[str, Any]] = queue.Queue(ALERTS_WAITING_MAX)
         self.alerts_dropped = 0
         known = states or {}
