@@ -1,11 +1,12 @@
 """Whom entities consist of: neurons that are known, in a state, with an error, with a record.
 
 Guarantee: each count is that of the neurons that were looked at, each for what it counted at its
-last look; a neuron that is gone counts for nothing, is named once, and its row begins anew. Cost:
-10 ns a row. All that a batch touched are looked at after it, all others by and by.
+last look; a neuron that is gone counts for nothing, is named once, and its row begins anew. All
+that a batch touched are looked at after it, all others by and by. Cost: 80 ns a row among 10,000,
+measured on a busy machine.
 """
 
-from rnts.kernels._jit import device, kernel
+from rnts.kernels._jit import device, inlined, kernel
 from rnts.kernels.neurons import GROUP as ROW_GROUP
 from rnts.kernels.neurons import HEALTH, LEFT, NO_GROUP, OVERFLOW_ROW
 from rnts.kernels.neurons import ID as ROW_ID
@@ -39,6 +40,7 @@ from rnts.kernels.sliding_state import (
 )
 
 IS_DEGRADED, IS_CRITICAL = 1, 2  # states of health as the model numbers them
+_AHEAD = 64  # rows whose lines are fetched before they are looked at
 
 
 @device
@@ -47,7 +49,7 @@ def _is_within(time_ns, now_ns, within_ns):
     return time_ns > 0 and time_ns > now_ns - within_ns
 
 
-@device
+@inlined
 def _counts_for(row, rows, sliding):
     """The bits of all that a known row counts for."""
     state, _, _, _, known, _, _, distinct, _, _, _, _ = sliding
@@ -101,16 +103,12 @@ def _leave_later(leaving, bits, group, host, lists):
     return leaving
 
 
-@kernel(f"int64(int64[::1], int64[:,::1], {SLIDING_TYPE}, int64[::1])")
-def look_at(wanted, rows, sliding, there):
-    """Look at rows: write those that have a neuron into `there`, and return how many they are.
-
-    Rows whose neuron is gone, or another, since the last look are added to the list of these; at
-    most as many as there are rows. A neuron that said that it leaves is gone until it says more.
-    """
+@device
+def _look(start, stop, wanted, rows, sliding, there):
+    """Look at some of the rows; `there` begins with how many there are, and how many leave."""
     state, _, _, _, known, hosts, lists, _, _, _, _, _ = sliding
-    count, leaving = 0, 0
-    for i in range(wanted.size):
+    count, leaving = there[0], there[1]
+    for i in range(start, stop):
         row = wanted[i]
         if row == OVERFLOW_ROW:
             exists = known[row, RECORD_NS] != 0
@@ -139,11 +137,29 @@ def look_at(wanted, rows, sliding, there):
             known[row, COUNTED] = bits
             known[row, COUNTED_GROUP], known[row, COUNTED_HOST] = group, host
         if row != OVERFLOW_ROW:
-            there[count] = row
+            there[2 + count] = row
             count += 1
-    for i in range(leaving):
+    there[0], there[1] = count, leaving
+
+
+@kernel(f"int64(int64[::1], int64[:,::1], {SLIDING_TYPE}, int64[::1])")
+def look_at(wanted, rows, sliding, there):
+    """Look at rows: write those that have a neuron into `there`, from its third word on.
+
+    Rows whose neuron is gone, or another, since the last look are added to the list of these; at
+    most as many as there are rows. A neuron that said that it leaves is gone until it says more.
+    Returns how many are there.
+    """
+    known, lists = sliding[4], sliding[6]
+    there[0] = there[1] = 0
+    for start in range(0, wanted.size, _AHEAD):
+        stop = min(start + _AHEAD, wanted.size)
+        for i in range(start, stop):  # so that the cache is missed for all at the same time
+            there[2 + i] = known[wanted[i], COUNTED] ^ rows[wanted[i], ROW_GROUP]
+        _look(start, stop, wanted, rows, sliding, there)
+    for i in range(there[1]):
         _count(lists[2, i], lists[3, i], lists[4, i], -1, sliding)
-    return count
+    return there[0]
 
 
 @kernel(f"void(int64, {SLIDING_TYPE})")

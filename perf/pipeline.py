@@ -10,6 +10,8 @@ work, and `other_cpu_percent` says how much it had while the figures were taken.
 import os
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -145,6 +147,24 @@ class Road:
             if more := count - lost_before.get(reason, 0):
                 step.dropped[reason] = more
         return step
+
+    @contextmanager
+    def under_load(self, rate: int, seconds: float) -> Iterator[Step]:
+        """Offer `rate` records a second for so long, while the block does what it does.
+
+        Behind the block the load is over, and the step says how many records were taken and lost.
+        """
+        step = Step(rate, seconds=seconds)
+        for producer in self._producers:
+            assert producer.stdin is not None
+            producer.stdin.write(f"{rate / len(self._producers)} {seconds}\n")
+            producer.stdin.flush()
+        yield step
+        for producer in self._producers:
+            attempted, taken, _ = map(int, self._answer(producer))
+            step.attempted += attempted
+            step.taken += taken
+        self.settle()
 
     def _watch(self, step: Step, start_ns: int, end_ns: int) -> None:
         """Collect the latencies of windows that lie within the step."""

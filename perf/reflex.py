@@ -18,6 +18,7 @@ from rnts.frame import FrameDecoder
 from rnts.kernels import flips
 from rnts.perf import workload
 from rnts.perf.codec import copy_of, encoder
+from rnts.perf.reaction import reaction
 from rnts.perf.timing import Batch, call_times_ns
 from rnts.records import Records
 from rnts.reflex.engine import Engine
@@ -84,6 +85,7 @@ def reflex(smoke: bool) -> dict[str, Any]:
     engine = runs["fold_20_rules"].windows.reflex
     digest, memory_bytes = _digest(engine), engine.memory_bytes
     figures |= call_times_ns({**_quiet(), **_rules(engine)}, repeats)
+    figures |= reaction(smoke)
     return {**figures, "memory_mib": memory_bytes / (1 << 20), "hash": digest}
 
 

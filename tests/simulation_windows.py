@@ -67,10 +67,21 @@ class PlayedDigests(Digests):
         return told
 
 
+class PlayedEngine:
+    """Nobody asks for standing expressions here."""
+
+    def arrive(self, now_ns: int, steady_ns: int) -> None:
+        """No window slides."""
+
+    def evaluate(self, now_ns: int, steady_ns: int) -> None:
+        """Nothing is evaluated."""
+
+
 class PlayedWindows:
     """Stands for `rnts.windows.Windows`."""
 
     def __init__(self, window_ns: int, unsealed: int) -> None:
+        self.reflex = PlayedEngine()
         self.window_ns, self._unsealed = window_ns, unsealed
         self.boundary = self.sealed_before = 0
         self.panes = PlayedPanes()

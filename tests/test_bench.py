@@ -84,7 +84,7 @@ def test_nothing_is_lost_in_the_small_size(document: dict[str, Any]) -> None:
     found = document["benchmarks"]
     losses = {name: figures["lost"] for name, figures in found.items() if "lost" in figures}
 
-    names = ("capture", "drain", "pipeline", "delivery", "sustained")
+    names = ("capture", "drain", "reflex", "pipeline", "delivery", "sustained")
     assert losses == dict.fromkeys(names, 0)
     assert all(found[name]["balanced"] is True for name in ("pipeline", "delivery", "sustained"))
 

@@ -16,7 +16,7 @@ from naive_windows import (
     to_records,
 )
 
-from rnts.kernels import histogram
+from rnts.kernels import histogram, panes
 from rnts.kernels import neurons as table
 from rnts.kernels.panes import SLOT_ERRORS, SLOT_RECORDS, SLOT_ROW
 from rnts.model import METRICS, Kind
@@ -184,3 +184,21 @@ def test_how_records_are_cut_into_batches_changes_no_sum(items: list[Item], cut:
     for one, other in zip(whole_batch.panes.arrays, halves.panes.arrays, strict=True):
         if one.size < 1_000_000:
             np.testing.assert_array_equal(one, other)
+
+
+def test_an_old_sample_does_not_make_older_ones_new() -> None:
+    """What came late moves no last value, also behind a sample that brought no column back."""
+    windows = Windows(10 * SECOND, PERCENTILES, 10, 4)
+    newest = Item(1, START + 5, Kind.SAMPLE, {"queue_depth": 5, "bytes_transmitted": 100})
+    empty = Item(1, START + 1, Kind.SAMPLE, {"health": 0})
+    late = Item(1, START + 3, Kind.SAMPLE, {"queue_depth": 3, "bytes_transmitted": 60})
+    after = Item(1, START + 6, Kind.SAMPLE, {"bytes_transmitted": 110})
+    for item in (newest, empty, late, after):
+        windows.fold(to_records([item]), START + 9)
+
+    row = windows.population.rows[windows.population.row_of(1)]
+    columns = {metric.name: column for column, metric in enumerate(METRICS)}
+    assert row[table.LAST + columns["queue_depth"]] == 5
+    column = columns["bytes_transmitted"]
+    window = START // (10 * SECOND)
+    assert windows.panes.moments(window)[0][panes.SUM + column] == 10.0

@@ -27,7 +27,12 @@ from rnts.recordings.reader import Reader
 
 def records_in(path: Path) -> int:
     """Records, names included, that a recording has by now."""
-    return int(Reader(path).summary()["records"]) if path.exists() else 0
+    return int(Reader(path).summary()["records"]) if path.exists() and path.stat().st_size else 0
+
+
+def frames_in(path: Path) -> int:
+    """Frames that a recording has by now."""
+    return int(Reader(path).summary()["frames"]) if path.exists() and path.stat().st_size else 0
 
 
 def taps() -> int:
@@ -93,9 +98,9 @@ def test_a_full_disk_ends_a_recording_cleanly(tmp_path: Path) -> None:
     path = tmp_path / "file"
     with road(), program() as producer:
         neuron = producer.neuron("told")
-        limited = ("prlimit", "--fsize=3000", "--")
+        limited = ("prlimit", "--fsize=20000", "--")
         with running("record", str(path), under=limited) as recorder:
-            until(taps)
+            until(lambda: all_alive([recorder]) and frames_in(path))
             for count in range(1_000_000):
                 neuron.record(activation_count=count)
                 if count % 100 == 0 and recorder.poll() is not None:

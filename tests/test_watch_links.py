@@ -153,16 +153,3 @@ def test_what_a_batch_changes_is_told_in_the_same_step(
     until(lambda: updates.extend(client.poll(20)) or updates)
     assert [change.value for change in updates[0].changes] == [1]
     agent.close()
-
-
-def test_without_an_engine_it_is_a_message_of_no_use(
-    runtime_folder: Path, place: Callable[[str, LinkOptions], Place]
-) -> None:
-    """An aggregator that answers no standing queries counts them as refused, and goes on."""
-    endpoint = f"ipc://{runtime_folder}/a.sock"
-    there = place(endpoint, LinkOptions())
-    there.aggregator.standing = None
-    client = there.watch(endpoint, LinkOptions())
-    until(lambda: there.aggregator.step(5) or client.poll(5) or there.aggregator.refused["message"])
-    assert not client.is_live
-    assert there.aggregator.snapshot()["aggregator"]["standing"] is None

@@ -16,6 +16,7 @@ SWEEP_NS = 50_000_000  # each entity is looked at so often, where that takes few
 SLICE = 16_384  # rows that are looked at in one go
 PAUSES = 20  # a slice that took so long is followed by so many times without one
 FEW = 256  # groups or hosts that are looked at every time
+_HEAD = 2  # words in front of the rows that `look_at` writes
 _ONLY = np.zeros(1, np.int64)
 _NOBODY = np.zeros(0, np.int64)
 
@@ -65,12 +66,12 @@ class Entities:
         if is_due:
             parts.append(self._slice(steady_ns))
         wanted = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        if self._there.size < wanted.size:
-            self._there = np.zeros(2 * wanted.size, np.int64)
+        if self._there.size < wanted.size + _HEAD:
+            self._there = np.zeros(2 * wanted.size + _HEAD, np.int64)
         found = look_at(wanted, population.rows, self._store.arrays, self._there)
         gone = lists[1, : state[words.GONE]].tolist()
         gone_of_scopes = self._changed()
-        there = [self._there[:found]]
+        there = [self._there[_HEAD : _HEAD + found]]
         for scope in (words.GROUP, words.HOST):
             there.append(self._of_many(scope, touched, is_due))
         return Look((*there, _ONLY), ([*gone, *renamed], *gone_of_scopes, []))
