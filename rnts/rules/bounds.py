@@ -1,10 +1,9 @@
 """What a notification says beside a condition's value: the bound that it passed, over how long."""
 
 import math
-from collections.abc import Iterator
 
-from rnts.rules.condition import Condition
-from rnts.rules.nodes import STATE, Need, Node
+from rnts.rules.condition import Condition, needs_of
+from rnts.rules.nodes import STATE, Node
 from rnts.rules.vocabulary import STATES
 
 _COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
@@ -35,20 +34,13 @@ def bound_of(condition: Condition) -> str:
 
 def window_of(condition: Condition) -> int:
     """How far back the value that is shown reaches, in nanoseconds; 0 is now."""
-    return max((need.window_ns for need in _needs(condition.shown)), default=0)
+    return max((need.window_ns for need in needs_of(condition.shown)), default=0)
 
 
 def shown_readings(condition: Condition) -> list[tuple[str, str]]:
     """Function and metric of each reading of the condition, those that are shown first."""
-    needs = [*_needs(condition.shown), *_needs(condition.root)]
+    needs = [*needs_of(condition.shown), *needs_of(condition.root)]
     return list(dict.fromkeys((need.function, need.metric) for need in needs))
-
-
-def _needs(node: Node) -> Iterator[Need]:
-    if node.need is not None:
-        yield node.need
-    for part in node.parts:
-        yield from _needs(part)
 
 
 def _value(node: Node) -> float:

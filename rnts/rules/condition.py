@@ -70,7 +70,7 @@ def _parse(text: str, is_condition: bool) -> Condition:
     root = checker.condition(term) if is_condition else checker.quantity(term)
     if clauses.for_ns and not is_condition:
         faults.wrong(0, "for belongs to conditions of alerts, not to what is watched")
-    needs = list(_needs(root))
+    needs = list(needs_of(root))
     scope = _scope(clauses, needs, faults)
     if faults.found:
         raise RuleError(text, faults.found)
@@ -80,11 +80,12 @@ def _parse(text: str, is_condition: bool) -> Condition:
     return Condition(text, root, _shown(root), scope, given, clauses.for_ns, tuple(readings))
 
 
-def _needs(node: Node) -> Iterator[Need]:
+def needs_of(node: Node) -> Iterator[Need]:
+    """What a node reads, in the order of the text."""
     if node.need is not None:
         yield node.need
     for part in node.parts:
-        yield from _needs(part)
+        yield from needs_of(part)
 
 
 def _scope(clauses: Clauses, needs: list[Need], faults: Faults) -> str:
