@@ -15,7 +15,7 @@ from rnts.alerts.control import control_endpoint
 from rnts.alerts.memory import Memory
 from rnts.alerts.plan import memory_folder
 from rnts.alerts.service import AlertService
-from rnts.alerts.source import Query, Source
+from rnts.alerts.source import Source
 from rnts.alerts.workshop import Workshop
 from rnts.errors import RntsError, UsageError
 from rnts.file_watch import FileWatch
@@ -23,6 +23,7 @@ from rnts.links.zmq_control import ControlLink
 from rnts.process import HangUp, StopEvent, claim_role, settle
 from rnts.runtime import make_runtime_folder
 from rnts.settings import Settings
+from rnts.standing.query import Query
 
 OpenSource = Callable[[Settings, Mapping[str, Query], int], Source]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from rnts.alerts.feed import CONDITION
-from rnts.alerts.source import Query
 from rnts.reflex.change import Change, Labels, Update, Worst
+from rnts.standing.query import Query
 
 NEURON_LABELS = ("group", "host", "neuron")
 

@@ -14,13 +14,13 @@ from settings_tools import isolate
 from rnts.alerts.memory import Memory
 from rnts.alerts.notification import Notification
 from rnts.alerts.service import AlertService
-from rnts.alerts.source import Query
 from rnts.alerts.workshop import Workshop
 from rnts.errors import UsageError
 from rnts.file_watch import FileWatch
 from rnts.process import SUPERVISED
 from rnts.reflex.change import Update
 from rnts.settings import Settings, load_file
+from rnts.standing.query import Query
 
 RULE = {"name": "hot", "condition": "queue_depth > 1", "severity": "critical"}
 

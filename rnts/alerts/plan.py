@@ -8,7 +8,6 @@ from rnts.alerts.causes import usual_causes
 from rnts.alerts.feed import CONDITION, RESOLVE, query_key
 from rnts.alerts.flapping import Flapping
 from rnts.alerts.rule import ALERT, Receiver, Rule
-from rnts.alerts.source import Query
 from rnts.alerts.suppression import Inhibition, Matchers
 from rnts.durations import parse_duration_ns
 from rnts.rules.bounds import bound_of, shown_readings, window_of
@@ -17,6 +16,7 @@ from rnts.runtime import state_folder
 from rnts.settings import Settings
 from rnts.settings_alerts import Alert, ReceiverSettings
 from rnts.settings_alerts_check import LOG_ACTION
+from rnts.standing.query import Query
 
 
 class Plan(NamedTuple):
@@ -130,7 +130,11 @@ def _queries(rules: Iterable[Rule]) -> dict[str, Query]:
     for rule in rules:
         # Where nobody asks what silence means, who is not listed need not be told apart from it.
         is_silence_told = rule.no_data == ALERT or rule.keep_firing_ns > 0 or rule.has_resolve_when
-        queries[query_key(CONDITION, rule.name)] = Query(rule.condition, is_silence_told)
+        queries[query_key(CONDITION, rule.name)] = Query(
+            rule.condition, is_condition=True, lists_unknown=is_silence_told
+        )
         if rule.has_resolve_when:
-            queries[query_key(RESOLVE, rule.name)] = Query(rule.resolve_when, lists_unknown=True)
+            queries[query_key(RESOLVE, rule.name)] = Query(
+                rule.resolve_when, is_condition=True, lists_unknown=True
+            )
     return queries

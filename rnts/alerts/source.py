@@ -1,19 +1,10 @@
 """What an alert process needs of whoever tells it how its rules are: standing queries."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from rnts.reflex.change import Update
-
-
-class Query(NamedTuple):
-    """One condition to stand.
-
-    lists_unknown: whether entities are listed that had a known truth, and are unknown now.
-    """
-
-    expression: str
-    lists_unknown: bool = False
+from rnts.standing.query import Query
 
 
 class Source(Protocol):

@@ -3,14 +3,14 @@
 import logging
 from collections.abc import Mapping
 
-from rnts.alerts.source import Query, Source
+from rnts.alerts.source import Source
 from rnts.links.choice import AgentEnd, agent_link
 from rnts.links.options import LinkOptions, own_endpoint
 from rnts.query import checked_endpoint
 from rnts.reflex.change import Update
 from rnts.settings import Settings
-from rnts.standing import query as standing_query
 from rnts.standing.client import WatchClient
+from rnts.standing.query import EXPRESSIONS_MAX, Query
 
 _SAY_EVERY_NS = 100_000_000  # how often a client may have something to say
 _LOOK_EVERY_NS = 10_000_000  # at links that have no descriptor to sleep on
@@ -32,7 +32,7 @@ class _Connection:
     def __init__(
         self,
         endpoint: str,
-        queries: Mapping[str, standing_query.Query],
+        queries: Mapping[str, Query],
         options: LinkOptions,
         now_ns: int,
     ) -> None:
@@ -127,11 +127,8 @@ class StandingSource:
             connection.close()
 
 
-def _parts(queries: Mapping[str, Query]) -> list[dict[str, standing_query.Query]]:
+def _parts(queries: Mapping[str, Query]) -> list[dict[str, Query]]:
     """The queries, as many together as a client may have; one part of none where there are none."""
-    asked = [
-        (key, standing_query.Query(query.expression, True, query.lists_unknown))
-        for key, query in queries.items()
-    ]
-    most = standing_query.EXPRESSIONS_MAX
-    return [dict(asked[first : first + most]) for first in range(0, max(1, len(asked)), most)]
+    asked = list(queries.items())
+    starts = range(0, max(1, len(asked)), EXPRESSIONS_MAX)
+    return [dict(asked[first : first + EXPRESSIONS_MAX]) for first in starts]
