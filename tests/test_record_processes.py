@@ -26,7 +26,7 @@ from rnts.recordings.reader import Reader
 
 
 def records_in(path: Path) -> int:
-    """Records, names included, that a recording has by now."""
+    """Records that a recording has by now; names too, and again with each keyframe asked for."""
     return int(Reader(path).summary()["records"]) if path.exists() and path.stat().st_size else 0
 
 
@@ -53,10 +53,10 @@ def test_what_is_recorded_is_played_back(runtime_folder: Path, tmp_path: Path) -
         neuron.record(activation_count=0)
         until(lambda: accounting().get("aggregated") == 1)
         recorder = stack.enter_context(running("record", str(path), "--json"))
-        until(lambda: all_alive([recorder]) and records_in(path) == 1)  # the name
+        until(lambda: all_alive([recorder]) and records_in(path))  # the name
         for i in range(1, 400):
             neuron.record(activation_count=i)
-        until(lambda: records_in(path) == 400)
+        until(lambda: records_in(path) >= 400)
         more = itertools.count(400)
         first.kill()
         first.wait()
