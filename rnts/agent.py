@@ -1,9 +1,9 @@
 """The agent: drains the lanes of this machine's programs into frames and delivers them.
 
 One thread does everything that has a deadline. A pass takes all that is there; a frame is cut when
-it holds `batch_size` records, when its oldest record has waited `batch_timeout`, or, empty, as a
-heartbeat every 200 ms, in silence after the end of each window: it carries the watermark, the time
-before which nothing is still to come.
+it holds `batch_size` records, or when none was cut for `batch_timeout`, or, empty, as a heartbeat
+every 200 ms, in silence after the end of each window: it carries the watermark, the time before
+which nothing is still to come.
 """
 
 import hashlib
@@ -120,7 +120,8 @@ class Agent:
 
     def _cut(self, now_ns: int, is_last: bool = False) -> None:
         """Make a frame of what was drained."""
-        self._cutting.cut(self._sender, is_last or self._rhythm.is_due("status", now_ns))
+        has_status = is_last or self._rhythm.is_due("status", now_ns)
+        self._cutting.cut(self._sender, has_status, now_ns)
         self._rhythm.on_frame(now_ns, time.time_ns())
 
     def _deliver(self, now_ns: int) -> None:

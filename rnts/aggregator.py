@@ -67,6 +67,7 @@ class Aggregator:
         self.taps = Taps(self.receiver, self.link.send)
         self.hearing.pass_on = self.taps.pass_on
         self._evaluated_ns = self._tidy_ns = 0
+        self._has_news = False  # whether a frame was folded since
 
     def run(self, stop: Stop) -> None:
         """Work until `stop` is set."""
@@ -90,7 +91,9 @@ class Aggregator:
             else:
                 self._on_message(peer, message, parts)
         self.hearing.acknowledge()
-        self._evaluate(time.time_ns(), self.look())
+        steady_ns = self.look()
+        if self._has_news or self.standing.is_busy or self._may_evaluate(steady_ns):
+            self._evaluate(time.time_ns(), steady_ns)
         self.taps.step(time.time_ns(), self.look())
         self._close_windows(time.time_ns())
 
@@ -108,7 +111,8 @@ class Aggregator:
         elif message.type is Type.ENTRY:
             self.windows.reflex.arrive(now_ns, steady_ns)
             if self.hearing.on_entry(peer, message, payload, now_ns, steady_ns):
-                if steady_ns - self._evaluated_ns >= _EVALUATE_NS:
+                self._has_news = True
+                if self._may_evaluate(steady_ns):
                     self._evaluate(time.time_ns(), self.look())
                 self._close_passed(message.speaker)
         elif message.type is Type.TAP:
@@ -120,9 +124,13 @@ class Aggregator:
         else:
             self.refused["message"] += 1
 
+    def _may_evaluate(self, steady_ns: int) -> bool:
+        """Whether the last evaluation was long enough ago."""
+        return steady_ns - self._evaluated_ns >= _EVALUATE_NS
+
     def _evaluate(self, now_ns: int, steady_ns: int) -> None:
         """Evaluate standing queries and tell what has changed."""
-        self._evaluated_ns = steady_ns
+        self._evaluated_ns, self._has_news = steady_ns, False
         self.standing.step(now_ns, steady_ns)
 
     def _close_passed(self, agent_id: int) -> None:

@@ -36,7 +36,7 @@ class Cutting:
         self._retained_bytes_max = retained_bytes_max
         self._slots = np.zeros((SLOTS_PER_FRAME_MAX, 16), np.int64)
         self.filled = 0
-        self._oldest_ns = 0  # steady time since which the batch has held something
+        self._cut_ns = 0  # steady time of the last frame
         self.watermark_ns = self._looked_ns = 0
 
     def discover(self) -> None:
@@ -65,13 +65,14 @@ class Cutting:
         return self.filled - before
 
     def is_due(self, now_ns: int, batch_size: int, batch_timeout_ns: int) -> bool:
-        """Whether the batch is full or old, or names wait."""
-        if self.filled and not self._oldest_ns:
-            self._oldest_ns = now_ns
-        is_old = self.filled and now_ns - self._oldest_ns >= batch_timeout_ns
-        return bool(self.filled >= batch_size or is_old or self._names.has_more)
+        """Whether the batch is full, no frame was cut for a while, or names wait.
 
-    def cut(self, sender: Sender, has_status: bool) -> None:
+        So a record that ends a silence goes out at once, and what follows fills batches.
+        """
+        may_go = self.filled and now_ns - self._cut_ns >= batch_timeout_ns
+        return bool(self.filled >= batch_size or may_go or self._names.has_more)
+
+    def cut(self, sender: Sender, has_status: bool, now_ns: int) -> None:
         """Encode the batch with its accounts and hand the frame to the sender."""
         # Names first: what follows may let go of the segment that has them.
         names = self._names.next_slots(len(self._slots) - self.filled)
@@ -93,7 +94,7 @@ class Cutting:
         )  # fmt: skip
         sender.offer(frame, record_counts(table), self._encoder.base == number)
         self.filled = 0
-        self._oldest_ns = 0
+        self._cut_ns = now_ns
 
     def hello_frame(self) -> bytes:
         """A frame without records that says where each source stands."""

@@ -33,7 +33,7 @@ class Collection(Section):
 
     ring_buffer_size: int = _whole(64, 1 << 20, "slots of a lane, rounded up to a power of two")
     batch_size: int = _whole(1, 65_536, "records that fill a batch")
-    batch_timeout_ms: int = _whole(1, 1_000, "longest that a batch waits to be filled")
+    batch_timeout_ms: int = _whole(1, 1_000, "longest from a batch to one that is not full")
     compression: Literal["lz4", "rice", "none"] = _setting(
         "how frames are packed: quickly, and by lz4 where that pays; as small as can be; quickly"
     )
