@@ -200,6 +200,10 @@ class Population:
         """What a neuron said it is; None if it never did, or so long ago that it is forgotten."""
         return self._identities.get(neuron_id)
 
+    def identities_of(self, neuron_ids: Iterable[int]) -> Iterable[Identity | None]:
+        """What each of these said it is, as `identity_of` has it."""
+        return map(self._identities.get, neuron_ids)
+
     def find(self, wanted: str) -> int:
         """The row of the neuron of a name, or of a decimal id; 0 if there is none."""
         for neuron_id, identity in self._identities.items():

@@ -99,7 +99,7 @@ def lose_what_waits(patch: pytest.MonkeyPatch) -> None:
     add = _Waiting.add
 
     def add_only(self: _Waiting, update: Any) -> None:
-        self.changes, self.gone = {}, {}
+        self.first, self.changes, self.gone = None, {}, {}
         add(self, update)
 
     patch.setattr(_Waiting, "add", add_only)
@@ -109,7 +109,7 @@ def forget_for_good(patch: pytest.MonkeyPatch) -> None:
     """What was too much is not asked for."""
 
     def forget(self: _Waiting) -> None:
-        self.changes, self.gone = {}, {}
+        self.first, self.changes, self.gone = None, {}, {}
 
     patch.setattr(_Waiting, "forget", forget)
 

@@ -1,9 +1,11 @@
 """Carries notifications to actions: two threads each, retries, a circuit breaker and a cooldown.
 
-`submit` never waits. What is not carried out is counted under a name: `pool_full`, `cooled_down`,
-`circuit_open`, `gave_up`, `refused`, `no_action`; `attempts_failed` counts tries, `put_off` what is
-critical and will be tried again. An action may be carried out twice (its process may die before it
-hears the answer): the idempotency key is the same then.
+`submit` never waits. What an action can do without waiting is done in it: to wake a thread, which
+then waits for its turn at Python, takes up to 5 ms. What is not carried out is counted under a
+name: `pool_full`, `cooled_down`, `circuit_open`, `gave_up`, `refused`, `no_action`;
+`attempts_failed` counts tries, `put_off` what is critical and will be tried again. An action may be
+carried out twice (its process may die before it hears the answer): the idempotency key is the same
+then.
 """
 
 import logging
@@ -75,19 +77,28 @@ class ActionPool:
         if worker is None or reason is not None:
             self._finish(notification, worker, reason or "no_action")
             return
+        outcome = worker.try_once(notification) if worker.is_immediate else None
+        if outcome is not None:
+            self._finish_try(worker, notification, outcome)
+            return
         with self._lock:
             worker.waiting += 1
-        worker.begin(self._carry, notification)
+        worker.begin(self._carry, notification, int(worker.is_immediate))
 
     def take_done(self) -> list[Notification]:
         """Those that were carried out, or given up and counted, since the last call."""
+        if self._put_off:
+            self._submit_again()
+        return [self._done.popleft() for _ in range(len(self._done))]
+
+    def _submit_again(self) -> None:
+        """Try what was put off, where it is due."""
         now_ns = time.monotonic_ns()
         with self._lock:
             due = [each for each in self._put_off if each[0] <= now_ns]
             self._put_off = deque(each for each in self._put_off if each[0] > now_ns)
         for _, notification in due:
             self.submit(notification)
-        return [self._done.popleft() for _ in range(len(self._done))]
 
     def conditions(self) -> list[str]:
         """Names of the actions that are not tried at the moment, since they failed."""
@@ -120,17 +131,21 @@ class ActionPool:
         is_cooling = worker.is_cooling(time.monotonic_ns()) and not notification.is_critical
         return "cooled_down" if is_cooling else None
 
-    def _carry(self, worker: Worker, notification: Notification) -> None:
+    def _carry(self, worker: Worker, notification: Notification, failed: int) -> None:
         """Try until it works, or is given up; runs in a thread of the action."""
-        outcome = worker.carry_out(notification)
+        outcome = worker.carry_out(notification, failed)
         with self._lock:
             worker.waiting -= 1
-            if outcome == "carried_out":
+        if outcome is not None:
+            self._finish_try(worker, notification, outcome)
+
+    def _finish_try(self, worker: Worker, notification: Notification, outcome: str) -> None:
+        if outcome == "carried_out":
+            with self._lock:
                 self._keys[(worker.name, notification.key)] = None
                 while len(self._keys) > KEYS_MAX:
                     del self._keys[next(iter(self._keys))]
-        if outcome is not None:
-            self._finish(notification, worker, outcome)
+        self._finish(notification, worker, outcome)
 
     def _count_failed_try(self) -> None:
         with self._lock:

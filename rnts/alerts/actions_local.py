@@ -28,8 +28,11 @@ class LogAction:
 class PublishAction:
     """Publishes it on a control topic: two parts, the topic and the notification as JSON.
 
-    Whoever is not connected does not hear it: a topic has no memory.
+    Whoever is not connected does not hear it: a topic has no memory. `is_immediate`: it does not
+    wait for anybody, so it needs no thread.
     """
+
+    is_immediate = True
 
     def __init__(self, link: PublishLink, topic: str) -> None:
         self._topic, self._link = topic, link

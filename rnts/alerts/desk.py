@@ -45,14 +45,20 @@ class Desk:
         self.memory.append(changes, now_ns)
         for notification in told:
             self._deliverer.submit(notification)
-        if not told and self._is_stale(bool(changes)) and self.memory.is_snapshot_due(now_ns):
+        self.table.grow()
+        self._has_changed |= bool(changes)
+        if not told and self.is_snapshot_due(now_ns):
             self.memory.snapshot(self.table.everything(), now_ns)
             self._has_changed = False
         return told
 
-    def _is_stale(self, has_changed: bool) -> bool:
-        """Whether a snapshot would say more than the last one: ages grow where there are alerts."""
-        self._has_changed |= has_changed
+    def is_snapshot_due(self, now_ns: int) -> bool:
+        """Whether a snapshot is to be written, which says more than the last one.
+
+        It does where there are alerts, whose ages grow.
+        """
+        if not self.memory.is_snapshot_due(now_ns):
+            return False
         is_alive = self.table.lives.by_key or self.table.outbox
         return bool(self._has_changed or is_alive or self.memory.condition)
 

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from rnts.alerts.life import PENDING, RECOVERING, Life, Sample
 from rnts.alerts.lives import Key, Lives
 from rnts.alerts.rule import ALERT, Rule
-from rnts.reflex.change import Change, Labels, Update
+from rnts.alerts.storm import may_storm
+from rnts.reflex.change import Change, Changes, Labels, Update
 from rnts.text import name_to_id
 
 CONDITION, RESOLVE = "condition/", "resolve/"  # what keys of queries begin with
@@ -31,7 +32,8 @@ class Watched:
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self.listed: dict[Labels, Change] = {}
+        self._listed: dict[Labels, Change] = {}
+        self._late: list[Changes] = []  # that are to be listed
         self.resolved: dict[Labels, float] = {}  # the truth of `resolve_when` where it is not false
         self.is_told = False  # whether all entities were told at least once
         self.is_resolve_told = False
@@ -39,6 +41,19 @@ class Watched:
         # begun does not know everybody yet, and what nobody has looked at is not well.
         self.complete_ns = 0
         self.due_ns = 0
+
+    @property
+    def listed(self) -> dict[Labels, Change]:
+        """Who is true, or unknown."""
+        if self._late:
+            for changes in self._late:
+                self._listed.update(zip(changes.labels, changes, strict=True))
+            self._late.clear()
+        return self._listed
+
+    def list_late(self, changes: Changes) -> None:
+        """List these when that is first asked for: telling of a storm comes before."""
+        self._late.append(changes)
 
     def resolve_of(self, labels: Labels) -> float:
         """The truth of `resolve_when` for an entity."""
@@ -105,7 +120,12 @@ class Feed:
             watched.listed.clear()
             watched.is_told = True
             watched.complete_ns = now_ns + watched.rule.gap_ns + watched.rule.window_ns
-        name, listed, observe = watched.rule.name, watched.listed, self._lives.observe
+        name = watched.rule.name
+        if isinstance(update.changes, Changes) and may_storm(watched.rule, update.changes):
+            self._lives.observe_all(name, update.changes, update.at_ns)
+            watched.list_late(update.changes)
+            return
+        listed, observe = watched.listed, self._lives.observe
         for change in update.changes:  # a storm has ten thousand of them
             labels, truth = change.labels, change.truth
             resolve = watched.resolve_of(labels)
@@ -138,16 +158,19 @@ class Feed:
                 if sample is not None:
                     self._lives.observe(watched.rule.name, change.labels, sample)
 
-    def repeat(self, now_ns: int, alive_at_ns: int) -> None:
+    def repeat(self, now_ns: int, alive_at_ns: int) -> bool:
         """Hand in again what still holds, of each rule whose interval is over; only while alive.
 
-        alive_at_ns: the time of the aggregator until which that is so.
+        alive_at_ns: the time of the aggregator until which that is so. Whether there was any.
         """
+        is_any = False
         has_moved, self._alive_at_ns = alive_at_ns > self._alive_at_ns, alive_at_ns
         for watched in self._watched.values():
             if now_ns >= watched.due_ns or (has_moved and self._has_ripe(watched, alive_at_ns)):
                 watched.due_ns = now_ns + watched.rule.interval_ns
                 self._repeat(watched, now_ns, alive_at_ns)
+                is_any = True
+        return is_any
 
     def _repeat(self, watched: Watched, now_ns: int, alive_at_ns: int) -> None:
         name = watched.rule.name

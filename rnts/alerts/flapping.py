@@ -18,6 +18,10 @@ class Flapping:
         if not 0 < self.ends_below <= self.begins_at:
             raise ValueError("flapping has to end below what it begins at, and above 0")
 
+    def is_due(self, life: Life, at: Moment) -> bool:
+        """Whether a flip is old enough to be forgotten."""
+        return bool(life.flips) and life.flips[0] <= at.steady_ns - self.window_ns
+
     def look(self, life: Life, at: Moment) -> bool:
         """Forget old flips; whether the alert has begun or ceased to flap."""
         since_ns = at.steady_ns - self.window_ns

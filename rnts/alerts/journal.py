@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 _MODE = 0o600
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # to make one takes as long as a line
 
 
 def pack_line(document: dict[str, Any]) -> bytes:
     """The document as a line of a file."""
-    text = json.dumps(document, separators=(",", ":")).encode()
+    text = _encode(document).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 

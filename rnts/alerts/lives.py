@@ -1,18 +1,19 @@
 """The alerts of all rules: samples go in, each tick moves the lives that they are about."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from rnts.alerts.beyond import Beyond
+from rnts.alerts.handed import Handed, Leaving
 from rnts.alerts.life import LEFT_REASON, Life, Moment, Sample
-from rnts.alerts.rule import ALERT, SECOND_NS, Labels, Rule
+from rnts.alerts.rounds import Rounds
+from rnts.alerts.rule import ALERT, Labels, Rule
+from rnts.alerts.storm import Storm, is_storm
+from rnts.reflex.change import Changes
 
-SAMPLES_MAX = 2_000_000  # of one tick
-BEYOND_MAX = 1_000_000  # entities of a rule beyond its limit that are known by their labels
 OVERFLOW_LABELS: Labels = (("overflow", "limit"),)
 CHANGED_REASON, REMOVED_REASON = "the rule has changed", "the rule was removed"
-LOOK_EVERY_NS = SECOND_NS // 10  # at what only time changes
-LOOKED_AT_MAX = 1_000  # in one tick: a round over 10,000 alerts takes a second
 
 
 class Key(NamedTuple):
@@ -22,40 +23,44 @@ class Key(NamedTuple):
     labels: Labels
 
 
-class Leaving:
-    """Entities that go in one tick: thousands of them are one look at each alert."""
-
-    def __init__(self, gone: Iterable[Labels]) -> None:
-        self._whole = {labels for labels in gone if labels}
-        self._pairs = {labels[0] for labels in self._whole if len(labels) == 1}
-        self._parts = [set(labels) for labels in self._whole if len(labels) == 2]
-
-    def has(self, labels: Labels) -> bool:
-        """Whether an alert with these labels is about one of them: it has all labels of that one.
-
-        Entities have one label or three; other numbers are looked at one by one.
-        """
-        if labels in self._whole or any(pair in self._pairs for pair in labels):
-            return True
-        return any(part <= set(labels) for part in self._parts)
-
-
 class Lives:
-    """All lives; `touched` are those that may have changed since somebody last took them."""
+    """All lives; `touched` are those that may have changed since somebody last took them.
 
-    def __init__(self, rules: Iterable[Rule], counts: Counter[str]) -> None:
+    storms:  those of the last tick, to be told before anything else is looked at
+    grown:   the lives but for those of storms, which are made when `by_key` is first asked for
+    """
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        counts: Counter[str],
+        is_due: Callable[[Life, Moment], bool] = lambda life, at: False,
+    ) -> None:
+        """`is_due`: whether time alone has changed what is to be told of a life."""
+        self._is_due = is_due
         self.rules = {rule.name: rule for rule in rules}
-        self.by_key: dict[Key, Life] = {}
+        self.grown: dict[Key, Life] = {}
+        self.storms: list[Storm] = []
+        self.born: list[list[Key]] = []  # in each storm, since somebody last took them
         self.touched: dict[Key, None] = {}  # in order
         self._counts = counts
         self._former: dict[str, Rule] = {}  # rules that are gone, while alerts of theirs end
-        self._samples: list[tuple[Key, Sample]] = []
-        self._leaving: list[Labels] = []
-        self._active: dict[str, set[Key]] = {}
-        self._beyond: dict[str, set[Labels]] = {}
-        self._look_ns = 0
-        self._round: list[Key] = []  # that are still to be looked at
+        self._handed = Handed(counts)
+        self._active: dict[str, dict[Key, None]] = {}  # in the order in which they began
+        self._beyond = Beyond(counts)
+        self._rounds = Rounds[Key]()
         self._restored_ns: int | None = None
+
+    @property
+    def by_key(self) -> dict[Key, Life]:
+        """All lives."""
+        storms, self.storms = self.storms, []
+        for storm in storms:
+            keys = [Key(storm.rule.name, labels) for labels in storm.labels()]
+            self.grown.update(zip(keys, storm.lives(), strict=True))
+            self._active.setdefault(storm.rule.name, {}).update(dict.fromkeys(keys))
+            self.born.append(keys)
+        return self.grown
 
     def rule_of(self, life: Life) -> Rule:
         """The rule that a life is of, also where it has been removed since."""
@@ -63,26 +68,27 @@ class Lives:
 
     def remembered_rules(self) -> dict[str, Rule]:
         """All rules, and those removed ones of whose alerts somebody has yet to hear the end."""
-        used = {life.rule for life in self.by_key.values()}
+        used = {life.rule for life in self.grown.values()}
         former = {name: rule for name, rule in self._former.items() if name in used}
         return {**former, **self.rules}
 
     def watched(self, rule: Rule) -> Iterable[Key]:
         """Alerts of a rule of which samples are wanted, also where the rule is false."""
         if rule.no_data == ALERT:
-            return [key for key, life in self.by_key.items() if key.rule == rule.name]
+            return [key for key in self.by_key if key.rule == rule.name]
         return tuple(self._active.get(rule.name, ()))
 
     def observe(self, rule: str, labels: Labels, sample: Sample) -> None:
         """Hand in a sample for the next tick."""
-        if len(self._samples) < SAMPLES_MAX:
-            self._samples.append((Key(rule, labels), sample))
-        else:
-            self._counts["samples_full"] += 1
+        self._handed.observe(rule, labels, sample)
+
+    def observe_all(self, rule: str, changes: Changes, event_time_ns: int) -> None:
+        """Hand in what a rule without `resolve_when` is found to be of many."""
+        self._handed.observe_all(rule, changes, event_time_ns)
 
     def leave(self, labels: Labels) -> None:
         """An entity has gone: in the next tick all its alerts are over."""
-        self._leaving.append(labels)
+        self._handed.leaving.append(labels)
 
     def reload(self, rules: Iterable[Rule], former: Iterable[Rule] = ()) -> None:
         """Go over to other rules; lives of those that mean the same go on as they are."""
@@ -95,24 +101,28 @@ class Lives:
         self._restored_ns = at.steady_ns
         for life in lives:
             key = Key(life.rule, life.labels)
-            self.by_key[key] = life
+            self.grown[key] = life
             self._touch(key)
 
-    def tick(self, at: Moment) -> None:
-        """Move all lives on to this moment."""
+    def tick(self, at: Moment, may_storm: bool = False) -> None:
+        """Move all lives on to this moment; `may_storm`: who calls tells what is in `storms`."""
+        assert self.by_key is self.grown
         self._end_changed(at)
+        handed = self._handed
+        for name in list(handed.batches):
+            if not (may_storm and self._is_storm(name)):
+                handed.take_apart(name)
         heard = self._take_samples(at)
-        if self._leaving:
-            self._leave(Leaving(self._leaving), at)
-            self._leaving.clear()
+        heard.update(self._take_storms(at))
+        if handed.leaving:
+            self._leave(Leaving(handed.leaving), at)
+            handed.leaving.clear()
         self._look_at_overflow(heard, at)
-        if at.steady_ns >= self._look_ns:
-            self._look_ns = at.steady_ns + LOOK_EVERY_NS
-            self._look(at)
+        self._look(at)
 
     def forget(self, key: Key) -> None:
         """An alert is over, and all is said of it."""
-        del self.by_key[key]
+        del self.grown[key]
 
     def is_kept(self, life: Life) -> bool:
         """Whether there is more to come of a life, or to be said of it."""
@@ -123,18 +133,18 @@ class Lives:
     def _touch(self, key: Key) -> None:
         """Note that a life may have changed, and whether it takes a place of its rule's."""
         self.touched[key] = None
-        active = self._active.setdefault(key.rule, set())
-        if self.by_key[key].is_active and key.labels != OVERFLOW_LABELS:
-            active.add(key)
+        active = self._active.setdefault(key.rule, {})
+        if self.grown[key].is_active and key.labels != OVERFLOW_LABELS:
+            active[key] = None
         else:
-            active.discard(key)
+            active.pop(key, None)
 
     def _end_changed(self, at: Moment) -> None:
         """End what is of a rule that is gone, or means something else now."""
-        digests = {name: rule.digest for name, rule in self.rules.items()}
         for key in list(self.touched):
-            life = self.by_key[key]
-            digest = digests.get(life.rule)
+            life = self.grown[key]
+            rule = self.rules.get(life.rule)
+            digest = rule and rule.digest
             if digest != life.rule_digest:
                 life.end(REMOVED_REASON if digest is None else CHANGED_REASON, at)
                 life.rule_digest = digest or life.rule_digest
@@ -143,13 +153,14 @@ class Lives:
     def _take_samples(self, at: Moment) -> set[str]:
         """Give each sample to its life; the rules that were heard of."""
         heard = set()
-        for key, sample in self._samples:
-            rule = self.rules.get(key.rule)
+        for name, labels, sample in self._handed.samples:
+            rule = self.rules.get(name)
             if rule is None:
                 self._counts["unknown_rule"] += 1
                 continue
-            heard.add(rule.name)
-            life = self.by_key.get(key)
+            heard.add(name)
+            key = Key(name, labels)
+            life = self.grown.get(key)
             if life is None or not life.is_active:
                 life = self._admit(rule, key, sample, life)
             if life is not None:
@@ -157,15 +168,33 @@ class Lives:
                 life.observe(rule, sample, at, self._counts)
                 if life.state != state or life.is_without_data != is_without_data:
                     self._touch(key)
-        self._samples.clear()
+        self._handed.samples.clear()
         return heard
+
+    def _is_storm(self, name: str) -> bool:
+        """Whether all of a batch is new, and nothing else is handed in of any of it."""
+        handed, rule = self._handed, self.rules.get(name)
+        if rule is None or len(self._active.get(name, ())) >= rule.limit:
+            return False
+        if handed.leaving or handed.has_samples(name) or self._beyond.count(name):
+            return False
+        known = (key.labels for key in self.grown if key.rule == name)
+        return is_storm(rule, handed.batches[name][0], known)
+
+    def _take_storms(self, at: Moment) -> list[str]:
+        """Take in as many of each batch as its rule has places for; the names of the rules."""
+        batches, self._handed.batches = self._handed.batches, {}
+        for name, (changes, event_ns) in batches.items():
+            rule = self.rules[name]
+            room = rule.limit - len(self._active.get(name, ()))
+            self.storms.append(Storm(rule, changes[:room], event_ns, at))
+            self._beyond.add(name, changes[room:].labels)
+        return list(batches)
 
     def _admit(self, rule: Rule, key: Key, sample: Sample, life: Life | None) -> Life | None:
         """The life that a sample is for, unless there is none, or no place for it."""
-        beyond = self._beyond.get(rule.name)
         if sample.truth == 0:
-            if beyond:
-                beyond.discard(key.labels)
+            self._beyond.discard(rule.name, key.labels)
             if rule.no_data != ALERT:
                 return life
         elif sample.truth != 1:
@@ -173,33 +202,27 @@ class Lives:
         if len(self._active.get(rule.name, ())) >= rule.limit:
             if sample.truth == 0:
                 return life
-            self._counts["beyond_limit"] += 1
-            beyond = self._beyond.setdefault(rule.name, set())
-            if len(beyond) < BEYOND_MAX:
-                beyond.add(key.labels)
+            self._beyond.add(rule.name, (key.labels,))
             return None
-        if beyond:
-            beyond.discard(key.labels)
-        return life or self.by_key.setdefault(key, Life(rule.name, rule.digest, key.labels))
+        self._beyond.discard(rule.name, key.labels)
+        return life or self.grown.setdefault(key, Life(rule.name, rule.digest, key.labels))
 
     def _leave(self, gone: Leaving, at: Moment) -> None:
-        for key, life in self.by_key.items():
+        for key, life in self.grown.items():
             if gone.has(key.labels):
                 life.end(LEFT_REASON, at)
                 self._touch(key)
-        for beyond in self._beyond.values():
-            beyond.difference_update([each for each in beyond if gone.has(each)])
+        self._beyond.leave(gone)
 
     def _look_at_overflow(self, heard: set[str], at: Moment) -> None:
         """Those beyond a rule's limit are one alert, whose value is how many they are."""
         for name in heard:
-            rule, beyond = self.rules[name], self._beyond.get(name)
+            rule, count = self.rules[name], self._beyond.count(name)
             key = Key(name, OVERFLOW_LABELS)
-            life = self.by_key.get(key)
-            if not beyond and (life is None or not life.is_active or self._is_early(rule, at)):
+            life = self.grown.get(key)
+            if not count and (life is None or not life.is_active or self._is_early(rule, at)):
                 continue
-            count = len(beyond or ())
-            life = life or self.by_key.setdefault(key, Life(name, rule.digest, key.labels))
+            life = life or self.grown.setdefault(key, Life(name, rule.digest, key.labels))
             sample = Sample(float(count > 0), float(count), at.wall_ns, 1.0)
             life.observe(rule, sample, at, self._counts)
             self._touch(key)
@@ -211,16 +234,17 @@ class Lives:
 
     def _look(self, at: Moment) -> None:
         """No data, by arrival: no clock of an entity can make it look alive or dead."""
-        if not self._round:
-            self._round = list(self.by_key)
-        looked_at, self._round = self._round[:LOOKED_AT_MAX], self._round[LOOKED_AT_MAX:]
-        for key in looked_at:
-            life = self.by_key.get(key)
+        for key in self._rounds.take(self.grown, at.steady_ns):
+            life = self.grown.get(key)
             if life is None:
                 continue
             rule = self.rules.get(life.rule)
             if rule and not life.is_gone and (life.is_active or rule.no_data == ALERT):
-                was_without = life.is_without_data
+                state, was_without = life.state, life.is_without_data
                 life.look(rule, at)
-                self._counts["without_data"] += life.is_without_data and not was_without
-            self._touch(key)
+                is_silent = life.is_without_data and not was_without
+                self._counts["without_data"] += is_silent
+                if is_silent or life.state != state:
+                    self._touch(key)
+            if self._is_due(life, at) or not self.is_kept(life):
+                self._touch(key)

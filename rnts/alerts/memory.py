@@ -21,6 +21,7 @@ from rnts.alerts.journal import (
     replace_file,
     write_whole,
 )
+from rnts.alerts.life_documents import read_documents
 from rnts.alerts.rule import SECOND_NS
 
 SNAPSHOT_EVERY_NS = SECOND_NS
@@ -66,12 +67,12 @@ class Memory:
         self._bytes = good
         if snapshot is None and not lines:
             return None
-        documents = dict(snapshot["documents"]) if snapshot else {}
+        documents = read_documents(snapshot["documents"]) if snapshot else {}
         newest = snapshot or lines[0]
         for line in lines:
             if snapshot is not None and line["number"] <= snapshot["number"]:
                 continue
-            documents.update(line["documents"])
+            documents.update(read_documents(line["documents"]))
             newest = line
         self._number = newest["number"]
         found = {name: each for name, each in documents.items() if each is not None}

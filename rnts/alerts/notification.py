@@ -3,8 +3,9 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from rnts.alerts.life import Life, Told
@@ -17,19 +18,29 @@ WORST_LISTED_MAX = 5
 
 
 class Notice(NamedTuple):
-    """One thing to tell of one alert, with the key that makes telling it twice harmless."""
+    """One thing to tell of one alert, with what makes telling it twice harmless."""
 
     life: Life
     rule: Rule
     kind: str
-    episode_key: str  # of the episode that this is about
+    episode: int  # that this is about; it may be over
     times: int = 1  # how often it has been told, with this time
+
+    @property
+    def episode_key(self) -> str:
+        """What the episode is known by outside."""
+        return f"{self.life.fingerprint}-{self.episode}"
 
     @property
     def key(self) -> str:
         """The same for the same thing told, and for nothing else."""
         again = f"-{self.times}" if self.times > 1 else ""
         return f"{self.episode_key}-{self.kind}{again}"
+
+    @property
+    def about(self) -> str:
+        """What is told, but for the labels of whom."""
+        return "\0".join((self.rule.name, str(self.episode), self.kind, str(self.times)))
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,16 @@ class Notification:
         return dict(vars(self))
 
 
+class Whole(NamedTuple):
+    """What is said of all alerts of a notification together."""
+
+    kind: str
+    counts: Counter[str]
+    rules: Sequence[Rule]
+    key: str
+    worst: list[dict[str, Any]]
+
+
 def build(
     receiver: str, notices: Sequence[Notice], group: dict[str, str], wall_ns: int, is_digest: bool
 ) -> Notification:
@@ -68,27 +89,63 @@ def build(
     counts = Counter(notice.kind for notice in notices)
     kind = DIGEST_KIND if is_digest else _kind(counts)
     rules = {notice.rule.name: notice.rule for notice in ordered}
-    severity = max((rule.severity for rule in rules.values()), key=SEVERITIES.index)
-    name = ordered[0].rule.name if len(rules) == 1 else f"{len(rules)} rules"
-    causes = [cause for rule in rules.values() for cause in rule.causes]
-    keys = sorted(notice.key for notice in notices)
-    together = hashlib.blake2b("\n".join(keys).encode(), digest_size=8).hexdigest()
+    alike = groupby(notices, lambda notice: notice.about)
+    about = [(what, [entity_of(notice.life.labels) for notice in those]) for what, those in alike]
+    key = ordered[0].key if len(ordered) == 1 else _key_of_all(about, kind)
+    whole = Whole(kind, counts, list(rules.values()), key, _worst(ordered))
+    return _compose(receiver, ordered[:ALERTS_LISTED_MAX], group, wall_ns, whole)
+
+
+def build_alike(
+    receiver: str, first: Sequence[Notice], entities: Sequence[str], group: dict[str, str],
+    wall_ns: int, value_sum: float,
+) -> Notification:  # fmt: skip
+    """What `build` makes of notices that tell the same of alerts of a rule, without all of them.
+
+    first: the worst of them, in their order, as many as are listed; entities: of all of them, as
+    `entity_of` has them; value_sum: of all values, without their signs.
+    """
+    one, count = first[0], len(entities)
+    key = one.key if count == 1 else _key_of_all([(one.about, entities)], one.kind)
+    worst = _shown(_shares(first, value_sum))
+    whole = Whole(one.kind, Counter({one.kind: count}), [one.rule], key, worst)
+    return _compose(receiver, first, group, wall_ns, whole)
+
+
+def _compose(
+    receiver: str, first: Sequence[Notice], group: dict[str, str], wall_ns: int, whole: Whole
+) -> Notification:
+    rules = whole.rules
+    name = rules[0].name if len(rules) == 1 else f"{len(rules)} rules"
     where = " ".join(f"{label}={value}" for label, value in group.items())
     return Notification(
-        key=keys[0] if len(keys) == 1 else f"{together}-{kind}",
+        key=whole.key,
         receiver=receiver,
-        kind=kind,
+        kind=whole.kind,
         rule=name,
-        severity=severity,
+        severity=max((rule.severity for rule in rules), key=SEVERITIES.index),
         group=group,
-        title=" ".join(filter(None, (name, where, _said(counts)))),
-        count=len(notices),
-        counts=dict(counts),
+        title=" ".join(filter(None, (name, where, _said(whole.counts)))),
+        count=whole.counts.total(),
+        counts=dict(whole.counts),
         wall_ns=wall_ns,
-        alerts=[_listed(notice) for notice in ordered[:ALERTS_LISTED_MAX]],
-        worst=_worst(ordered),
-        suggested_causes=list(dict.fromkeys(causes)),
+        alerts=[_listed(notice) for notice in first],
+        worst=whole.worst,
+        suggested_causes=list(dict.fromkeys(cause for rule in rules for cause in rule.causes)),
     )
+
+
+def entity_of(labels: Labels) -> str:
+    """A text for the labels of an alert, of which the rule says what names they have."""
+    return "\0".join([value for _, value in labels])
+
+
+def _key_of_all(about: Iterable[tuple[str, Sequence[str]]], kind: str) -> str:
+    """A key of what is told of whom; a digest of ten thousand fingerprints would take 50 ms."""
+    digest = hashlib.blake2b(digest_size=8)
+    for what, entities in about:
+        digest.update("\n".join((what, *entities, "")).encode("utf-8", "surrogatepass"))
+    return f"{digest.hexdigest()}-{kind}"
 
 
 def read_notification(document: dict[str, Any]) -> Notification:
@@ -106,9 +163,12 @@ def _said(counts: Counter[str]) -> str:
 
 def _weight(notice: Notice) -> tuple[int, float, Labels]:
     """What sorts the worst to the front: what fires, then by value; labels make it certain."""
-    value = notice.life.value
-    weight = math.inf if math.isnan(value) else -value
-    return notice.kind == RESOLVED_KIND, weight, notice.life.labels
+    return notice.kind == RESOLVED_KIND, weight_of(notice.life.value), notice.life.labels
+
+
+def weight_of(value: float) -> float:
+    """What sorts larger values to the front, and what has none to the end."""
+    return math.inf if math.isnan(value) else -value
 
 
 def _listed(notice: Notice) -> dict[str, Any]:
@@ -134,15 +194,28 @@ def _listed(notice: Notice) -> dict[str, Any]:
 def _worst(ordered: Sequence[Notice]) -> list[dict[str, Any]]:
     """The entities that matter most: as the evaluation named them, else the alerts themselves."""
     named = [entity for notice in ordered for entity in notice.life.worst]
-    if not named:
-        values = [abs(notice.life.value) for notice in ordered]
-        whole = sum(value for value in values if math.isfinite(value))
-        for notice in ordered[:WORST_LISTED_MAX]:
-            entity = ",".join(f"{name}={value}" for name, value in notice.life.labels)
-            share = abs(notice.life.value) / whole if whole else math.nan
-            named.append((entity, notice.life.value, share))
-    else:
+    if named:
         named.sort(key=lambda each: math.inf if math.isnan(each[2]) else -each[2])
+        return _shown(named)
+    return _shown(_shares(ordered, sum_of(notice.life.value for notice in ordered)))
+
+
+def sum_of(values: Iterable[float]) -> float:
+    """The sum of values without their signs, whatever their order; what is not finite is left."""
+    return math.fsum(abs(value) for value in values if math.isfinite(value))
+
+
+def _shares(ordered: Sequence[Notice], value_sum: float) -> list[tuple[str, float, float]]:
+    """The worst alerts as entities, each with its share of all values."""
+    named = []
+    for notice in ordered[:WORST_LISTED_MAX]:
+        entity = ",".join(f"{name}={value}" for name, value in notice.life.labels)
+        share = abs(notice.life.value) / value_sum if value_sum else math.nan
+        named.append((entity, notice.life.value, share))
+    return named
+
+
+def _shown(named: Sequence[tuple[str, float, float]]) -> list[dict[str, Any]]:
     return [
         {"entity": entity, "value": _number(value), "share": _number(share)}
         for entity, value, share in named[:WORST_LISTED_MAX]
@@ -156,4 +229,4 @@ def _number(value: float) -> float | None:
 
 def told_of(notice: Notice, at_ns: int) -> Told:
     """What the receiver then knows."""
-    return Told(notice.kind, notice.episode_key, at_ns, notice.times)
+    return Told(notice.kind, notice.episode, at_ns, notice.times)

@@ -20,6 +20,7 @@ from rnts.alerts.notification import (
     told_of,
 )
 from rnts.alerts.rule import Receiver, Rule
+from rnts.alerts.storm import Storm
 from rnts.alerts.suppression import Inhibitor, Silences, make_matchable
 
 
@@ -56,6 +57,15 @@ class Notifier:
             name: buckets[name] if before.get(name) == each else Bucket(each.burst, each.refill_ns)
             for name, each in self._receivers.items()
         }
+        repeats = [each.repeat_ns for each in self._receivers.values() if each.repeat_ns]
+        self._repeat_ns_min = min(repeats, default=None)
+
+    def is_due(self, life: Life, at: Moment) -> bool:
+        """Whether somebody may have to be told of it again."""
+        if self._repeat_ns_min is None or not life.is_firing:
+            return False
+        before_ns = at.steady_ns - self._repeat_ns_min
+        return any(told.at_ns <= before_ns for told in life.told.values())
 
     def notify(
         self, unsettled: Iterable[tuple[Life, Rule]], at: Moment
@@ -93,6 +103,21 @@ class Notifier:
                 told += self._tell(receiver, due, at)
         return told, settled
 
+    def notify_storm(self, storm: Storm, at: Moment) -> list[Notification]:
+        """What is to be told of alerts of which nobody knows anything, and nothing holds back."""
+        told: list[Notification] = []
+        self.counts["unknown_receiver"] += len(set(storm.rule.receivers) - self._receivers.keys())
+        for name, receiver in self._receivers.items():
+            if name in storm.rule.receivers:
+                bucket = self._buckets[name]
+                bucket.fill(at.steady_ns)
+                told_now = storm.told_to(receiver)
+                for _ in told_now:
+                    bucket.take()
+                told += told_now
+        self.counts["notifications"] += len(told)
+        return told
+
     def _is_held_back(self, life: Life, rule: Rule, at: Moment) -> bool:
         """Whether a silence or another alert covers it; then what fires is not told."""
         if not life.is_firing or not (self._inhibitor.is_needed or self._silences.by_id):
@@ -112,20 +137,20 @@ class Notifier:
             return None  # it was told under a former rule, and will hear of the end
         if life.is_flapping:
             is_known = told is not None and told.kind == FLAPPING_KIND
-            return None if is_known else Notice(life, rule, FLAPPING_KIND, life.key)
+            return None if is_known else Notice(life, rule, FLAPPING_KIND, life.episode)
         if not life.is_firing:
             if told is None:
                 return None
             if not receiver.tells_resolved:
                 del life.told[receiver.name]
                 return None
-            return Notice(life, rule, RESOLVED_KIND, told.key)
+            return Notice(life, rule, RESOLVED_KIND, told.episode)
         if told is None or told.kind != FIRING_KIND:
-            times = told.times + 1 if told and told.key == life.key else 1
-            return Notice(life, rule, FIRING_KIND, life.key, times)
+            times = told.times + 1 if told and told.episode == life.episode else 1
+            return Notice(life, rule, FIRING_KIND, life.episode, times)
         since_ns = at.steady_ns - told.at_ns
         if told.is_due_again or (receiver.repeat_ns and since_ns >= receiver.repeat_ns):
-            return Notice(life, rule, FIRING_KIND, told.key, told.times + 1)
+            return Notice(life, rule, FIRING_KIND, told.episode, told.times + 1)
         return None
 
     def _tell(

@@ -11,9 +11,9 @@ from rnts.alerts.control import answer
 from rnts.alerts.desk import Desk
 from rnts.alerts.feed import Feed
 from rnts.alerts.life import Moment
-from rnts.alerts.lives import LOOK_EVERY_NS
 from rnts.alerts.memory import Memory
 from rnts.alerts.plan import Plan, make_plan
+from rnts.alerts.rounds import LOOK_EVERY_NS
 from rnts.alerts.rule import SECOND_NS
 from rnts.alerts.source import Source
 from rnts.alerts.table import AlertTable
@@ -59,11 +59,11 @@ class AlertService:
             self._feed.take(updates, now_ns)
             self._desk.tick(now_ns, wall_ns)
         self._note_life(source.is_live(now_ns), now_ns)
-        if self._is_live:
-            self._feed.repeat(now_ns, source.alive_at_ns)
+        is_repeated = self._is_live and self._feed.repeat(now_ns, source.alive_at_ns)
         at = Moment(now_ns, wall_ns)
         answers = [answer(self.table, self.status, request, at) for request in requests]
-        self._desk.tick(now_ns, wall_ns)  # and so what was answered is remembered
+        if not updates or is_repeated or answers or self._desk.is_snapshot_due(now_ns):
+            self._desk.tick(now_ns, wall_ns)  # and so what was answered is remembered
         return answers
 
     def _note_life(self, is_live: bool, now_ns: int) -> None:

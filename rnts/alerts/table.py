@@ -4,16 +4,18 @@
 `restore` after a restart, has the machine back as it was.
 """
 
-import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any
 
 from rnts.alerts.flapping import Flapping
-from rnts.alerts.life import Life, Moment, Sample, read_life
+from rnts.alerts.life import Life, Moment, Sample
+from rnts.alerts.life_documents import LIFE, documents_of, read_life
 from rnts.alerts.lives import Key, Lives
+from rnts.alerts.notes import Notes, Reader
 from rnts.alerts.notification import Notification, read_notification
 from rnts.alerts.notifier import Notifier
 from rnts.alerts.rule import Receiver, Rule, make_labels, read_rule
@@ -27,11 +29,8 @@ from rnts.alerts.suppression import (
 )
 
 OUTBOX_MAX = 10_000  # notifications that nobody has delivered yet
-LIFE, OUT, RULE, SILENCES = "life/", "out/", "rule/", "silences"
+OUT, RULE, SILENCES = "out/", "rule/", "silences"
 Documents = dict[str, Any]
-Read = TypeVar("Read")
-
-log = logging.getLogger("rnts.alerts")
 
 
 class AlertTable:
@@ -45,15 +44,15 @@ class AlertTable:
         flapping: Flapping | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
-        self.lives = Lives(rules, self.counts)
+        self.lives = Lives(rules, self.counts, self._is_due)
         self.silences = Silences()
         self.outbox: dict[str, Notification] = {}
         self._inhibitor = Inhibitor(inhibitions)
         self._notifier = Notifier(receivers, self._inhibitor, self.silences, self.counts)
         self._flapping = flapping or Flapping()
         self._unsettled: dict[Key, None] = {}  # of which a receiver may have to hear, in order
-        self._signatures: dict[Key, tuple[object, ...]] = {}  # of what is remembered already
-        self._changed: dict[str, Key | None] = {RULE + name: None for name in self.lives.rules}
+        self._notes = Notes()
+        self._notes.note(*map(RULE.__add__, self.lives.rules))
 
     def observe(
         self,
@@ -80,7 +79,7 @@ class AlertTable:
         """Go over to other rules at the next tick; unchanged ones keep their state."""
         before = dict(self.lives.rules)
         self.lives.reload(rules)
-        self._changed.update({RULE + name: None for name in (*before, *self.lives.rules)})
+        self._notes.note(*map(RULE.__add__, (*before, *self.lives.rules)))
 
     def reload_telling(
         self,
@@ -96,19 +95,19 @@ class AlertTable:
 
     def add_silence(self, silence: Silence) -> bool:
         """Take in a silence, also in place of one with its id; False where there are too many."""
-        self._changed[SILENCES] = None
+        self._notes.note(SILENCES)
         return self.silences.add(silence)
 
     def end_silence(self, silence_id: str, wall_ns: int) -> bool:
         """Have a silence end now, as if its time had come; False where there is none."""
-        self._changed[SILENCES] = None
+        self._notes.note(SILENCES)
         return self.silences.end(silence_id, wall_ns)
 
     def settle(self, notification: Notification) -> None:
         """It needs no more telling: it was delivered, or given up and counted."""
         name = OUT + outbox_name(notification)
         if self.outbox.pop(name, None) is not None:
-            self._changed[name] = None
+            self._notes.note(name)
 
     def tick(self, now_ns: int, wall_ns: int) -> list[Notification]:
         """Take in what was handed in, and return what is to be told from now on.
@@ -116,19 +115,46 @@ class AlertTable:
         now_ns: a clock that never steps; wall_ns: that of people, for silences and to be shown.
         """
         at = Moment(now_ns, wall_ns)
-        self.lives.tick(at)
+        self.grow()
+        self.lives.tick(at, self._may_storm())
+        told = self._tell_storms(at)
         self._end_silences(at)
         for key in self.lives.touched:
-            self._flapping.look(self.lives.by_key[key], at)
+            self._flapping.look(self.lives.grown[key], at)
         self._unsettled.update(self.lives.touched)
         self.lives.touched.clear()
-        return self._notify(at)
+        return told + self._notify(at)
+
+    def _is_due(self, life: Life, at: Moment) -> bool:
+        """Whether time alone has changed what is to be told of a life."""
+        return self._flapping.is_due(life, at) or self._notifier.is_due(life, at)
+
+    def _may_storm(self) -> bool:
+        """Whether nothing has to be known of each alert before it may be told."""
+        is_hushed = self.silences.by_id or self._inhibitor.is_needed
+        return not is_hushed and self._flapping.begins_at > 1
+
+    def _tell_storms(self, at: Moment) -> list[Notification]:
+        told = []
+        for storm in self.lives.storms:
+            told += self._notifier.notify_storm(storm, at)
+            self._notes.note_storm(storm)
+        for notification in told:
+            self._post(notification)
+        return told
+
+    def grow(self) -> None:
+        """Make the lives of storms, which are told; that is remembered of them already."""
+        lives, born = self.lives.by_key, self.lives.born
+        for keys in born:
+            self._notes.note_born(keys, lives[keys[0]])
+        born.clear()
 
     def _end_silences(self, at: Moment) -> None:
         """Who was told before a silence is told again after it, if it still fires."""
         for silence in self.silences.expire(at.wall_ns):
-            self._changed[SILENCES] = None
-            for key, life in self.lives.by_key.items():
+            self._notes.note(SILENCES)
+            for key, life in self.lives.grown.items():
                 rule = self.lives.rule_of(life)
                 labels = make_matchable(rule.name, rule.severity, key.labels)
                 if life.is_firing and matches(silence.matchers, labels):
@@ -137,7 +163,7 @@ class AlertTable:
                         told.is_due_again = True
 
     def _notify(self, at: Moment) -> list[Notification]:
-        by_key, rule_of = self.lives.by_key, self.lives.rule_of
+        by_key, rule_of = self.lives.grown, self.lives.rule_of
         if self._inhibitor.is_needed:
             self._inhibitor.begin(
                 make_matchable(life.rule, rule_of(life).severity, life.labels)
@@ -155,19 +181,8 @@ class AlertTable:
             del self._unsettled[key]
             if not self.lives.is_kept(life):
                 self.lives.forget(key)
-        self._note(lives)
+        self._notes.note_lives(lives, by_key)
         return told
-
-    def _note(self, lives: dict[Key, Life]) -> None:
-        """Put down which of these have changed in more than their age."""
-        for key, life in lives.items():
-            signature = life.signature() if key in self.lives.by_key else None
-            if signature != self._signatures.get(key):
-                self._changed[LIFE + life.fingerprint] = key
-                if signature is None:
-                    del self._signatures[key]
-                else:
-                    self._signatures[key] = signature
 
     def _post(self, notification: Notification) -> None:
         """Remember a notification until it is delivered; what is critical is never given up."""
@@ -175,35 +190,31 @@ class AlertTable:
             oldest = next((n for n, each in self.outbox.items() if not each.is_critical), None)
             if oldest is not None:
                 del self.outbox[oldest]
-                self._changed[oldest] = None
+                self._notes.note(oldest)
                 self.counts["outbox_full"] += 1
         name = OUT + outbox_name(notification)
         self.outbox[name] = notification
-        self._changed[name] = None
+        self._notes.note(name)
 
     def changes(self) -> Documents:
         """What has changed since the last call, by name; None for what is gone."""
-        changed, self._changed = self._changed, {}
-        has_rules = any(name.startswith(RULE) for name in changed)
-        rules = self.lives.remembered_rules() if has_rules else {}
-        return {name: self._document(name, key, rules) for name, key in changed.items()}
+        rules = cache(self.lives.remembered_rules)
+        return self._notes.take(self.lives.grown, lambda name: self._document(name, rules))
 
     def everything(self) -> Documents:
         """All that is to be remembered, by name."""
         rules = self.lives.remembered_rules()
         found: Documents = {RULE + name: asdict(rule) for name, rule in rules.items()}
-        found.update({LIFE + x.fingerprint: x.document() for x in self.lives.by_key.values()})
+        found.update(documents_of(self.lives.by_key.values()))
         found.update({name: each.document() for name, each in self.outbox.items()})
         return {**found, SILENCES: self.silences.document()}
 
-    def _document(self, name: str, key: Key | None, rules: dict[str, Rule]) -> Any:
-        if key is not None:
-            life = self.lives.by_key.get(key)
-            return None if life is None else life.document()
+    def _document(self, name: str, rules: Callable[[], dict[str, Rule]]) -> Any:
+        """A document that is of no life; None where what it was of is gone."""
         if name == SILENCES:
             return self.silences.document()
         if name.startswith(RULE):
-            rule = rules.get(name.removeprefix(RULE))
+            rule = rules().get(name.removeprefix(RULE))
             return None if rule is None else asdict(rule)
         notification = self.outbox.get(name)
         return None if notification is None else notification.document()
@@ -215,33 +226,17 @@ class AlertTable:
 
         shift_ns: what the steady clock shows now, less what it showed at the end.
         """
-        self._read(self.silences.restore, documents.get(SILENCES, ()))
-        rules = self._read_all(documents, RULE, read_rule)
-        lives = self._read_all(documents, LIFE, lambda each: read_life(each, shift_ns))
+        reader = Reader(documents, self.counts)
+        reader.read_one(documents.get(SILENCES, ()), self.silences.restore)
+        rules = reader.read(RULE, read_rule)
+        lives = reader.read(LIFE, lambda each: read_life(each, shift_ns))
         known = {rule.name for rule in rules} | self.lives.rules.keys()
         self.lives.reload(list(self.lives.rules.values()), rules)
-        self._changed.update({RULE + rule.name: None for rule in rules})
+        self._notes.note(*(RULE + rule.name for rule in rules))
         self.lives.restore([x for x in lives if x.rule in known], Moment(now_ns, wall_ns))
-        for notification in self._read_all(documents, OUT, read_notification):
+        for notification in reader.read(OUT, read_notification):
             self.outbox[OUT + outbox_name(notification)] = notification
         return list(self.outbox.values())
-
-    def _read_all(
-        self, documents: Documents, prefix: str, read: Callable[[Any], Read]
-    ) -> list[Read]:
-        """What the documents of a kind say; those of another version's are counted."""
-        found = [
-            self._read(read, doc) for name, doc in documents.items() if name.startswith(prefix)
-        ]
-        return [each for each in found if each is not None]
-
-    def _read(self, read: Callable[[Any], Read], document: Any) -> Read | None:
-        try:
-            return read(document)
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
-            self.counts["unreadable"] += 1
-            log.warning("something that alerts remembered cannot be read: %r", error)
-            return None
 
 
 def outbox_name(notification: Notification) -> str:

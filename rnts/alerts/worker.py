@@ -36,9 +36,11 @@ class Worker:
         """Whether it worked so recently that only what is critical passes."""
         return self.worked_ns is not None and now_ns < self.worked_ns + self.policy.cooldown_ns
 
-    def begin(self, carry: Callable[["Worker", Notification], None], about: Notification) -> None:
+    def begin(
+        self, carry: Callable[["Worker", Notification, int], None], about: Notification, failed: int
+    ) -> None:
         """Have a thread of its own call `carry`."""
-        self._executor.submit(carry, self, about)
+        self._executor.submit(carry, self, about, failed)
 
     def retire(self) -> None:
         """Take nothing new; what was taken over is carried out."""
@@ -48,37 +50,42 @@ class Worker:
         """Let what runs end, within its time-out; what waits is not begun."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
-    def carry_out(self, notification: Notification) -> str | None:
-        """What became of it; None: it was left for the next start."""
+    @property
+    def is_immediate(self) -> bool:
+        """Whether a try takes so little that whoever hands in a notification can make it."""
+        return bool(getattr(self.action, "is_immediate", False))
+
+    def carry_out(self, notification: Notification, failed: int = 0) -> str | None:
+        """What became of it after so many tries that failed; None: it is for the next start."""
+        attempts, back_off_ns = self.policy.attempts, self.policy.back_off_ns
+        for attempt in range(failed + 1, attempts + 1):
+            if attempt > 1:
+                wait_ns = min(back_off_ns << (attempt - 2), self.policy.back_off_ns_max)
+                if self._end.wait(wait_ns / 1e9):
+                    return None
+            if (outcome := self.try_once(notification, attempt)) is not None:
+                return outcome
+        self.breaker.fail(time.monotonic_ns())
+        return "gave_up"
+
+    def try_once(self, notification: Notification, attempt: int = 1) -> str | None:
+        """What became of it; None: it failed, and may work another time."""
+        if not self.breaker.may_try(time.monotonic_ns()):
+            return "circuit_open"
         try:
-            return self._try(notification)
+            self.action.run(notification)
+        except ActionError as error:
+            self._on_failed()
+            said = self.name, attempt, self.policy.attempts, error
+            log.warning("%s, try %d of %d: %s", *said)
+            if not error.is_final:
+                return None
+            self.breaker.fail(time.monotonic_ns())
+            return "refused"
         except Exception:  # an action of somebody else's, which must not end in silence
             log.exception("the action %s failed", self.name)
             self.breaker.fail(time.monotonic_ns())
             return "failed"
-
-    def _try(self, notification: Notification) -> str | None:
-        policy, wait_ns = self.policy, self.policy.back_off_ns
-        for attempt in range(1, policy.attempts + 1):
-            if not self.breaker.may_try(time.monotonic_ns()):
-                return "circuit_open"
-            try:
-                self.action.run(notification)
-            except ActionError as error:
-                self._on_failed()
-                said = self.name, attempt, policy.attempts, error
-                log.warning("%s, try %d of %d: %s", *said)
-                if error.is_final:
-                    self.breaker.fail(time.monotonic_ns())
-                    return "refused"
-                if attempt == policy.attempts:
-                    break
-                if self._end.wait(min(wait_ns, policy.back_off_ns_max) / 1e9):
-                    return None
-                wait_ns *= 2
-            else:
-                self.breaker.succeed()
-                self.worked_ns = time.monotonic_ns()
-                return "carried_out"
-        self.breaker.fail(time.monotonic_ns())
-        return "gave_up"
+        self.breaker.succeed()
+        self.worked_ns = time.monotonic_ns()
+        return "carried_out"

@@ -1,6 +1,8 @@
 """What standing expressions are found to be: the values that engine, links and alerts exchange."""
 
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, repeat
+from typing import NamedTuple, overload
 
 # Pairs in the order of their names: () for all neurons together, else "group", "host" or, for one
 # neuron, all three of "group", "host" and "neuron" (its name, or its id in decimal).
@@ -29,13 +31,109 @@ class Change(NamedTuple):
     worst: tuple[Worst, ...] = ()
 
 
+class Changes(Sequence[Change]):
+    """Changes of entities whose labels have the same names, as columns: a storm has thousands.
+
+    names:    of the labels
+    columns:  of each label its values, by entity
+    worst:    by the places of the entities that have any
+    """
+
+    __slots__ = ("_entities", "_labels", "columns", "names", "truths", "values", "worst")
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        columns: Sequence[Sequence[str]],
+        truths: Sequence[float],
+        values: Sequence[float],
+        worst: Mapping[int, tuple[Worst, ...]],
+    ) -> None:
+        if {len(truths)} != {len(values), *map(len, columns)} or len(names) != len(columns):
+            raise ValueError("columns of changes have one length, and each label has one")
+        self.names, self.columns, self.truths, self.values = names, columns, truths, values
+        self.worst = worst
+        self._labels: list[Labels] | None = None
+        self._entities: list[str] | None = None
+
+    @property
+    def labels(self) -> list[Labels]:
+        """Those of all entities; made when they are first asked for."""
+        if self._labels is None:
+            columns = zip(map(repeat, self.names), self.columns, strict=True)
+            pairs = [zip(name, column, strict=False) for name, column in columns]
+            self._labels = list(zip(*pairs, strict=True)) if pairs else [()] * len(self)
+        return self._labels
+
+    @property
+    def entities(self) -> list[str]:
+        """A text for the labels of each: it says who that is, and sorts as labels do."""
+        if self._entities is None:
+            rows = zip(*self.columns, strict=True) if self.columns else [()] * len(self)
+            self._entities = list(map("\0".join, rows))
+        return self._entities
+
+    def __len__(self) -> int:
+        return len(self.truths)
+
+    def __iter__(self) -> Iterator[Change]:
+        worst = (self.worst.get(place, ()) for place in range(len(self)))
+        return map(
+            Change, self.labels, self.truths, self.values, worst if self.worst else repeat(())
+        )
+
+    @overload
+    def __getitem__(self, place: int) -> Change: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Changes": ...
+    def __getitem__(self, place: int | slice) -> "Change | Changes":
+        if isinstance(place, int):
+            place = range(len(self))[place]
+            labels = tuple(zip(self.names, (column[place] for column in self.columns), strict=True))
+            worst = self.worst.get(place, ())
+            return Change(labels, self.truths[place], self.values[place], worst)
+        columns = [column[place] for column in self.columns]
+        kept = self.worst and {
+            index: self.worst[each]
+            for index, each in enumerate(range(len(self))[place])
+            if each in self.worst
+        }
+        return Changes(self.names, columns, self.truths[place], self.values[place], kept)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as of all that is compared by what is in it
+
+    def __repr__(self) -> str:
+        return f"Changes({list(self)!r})"
+
+
+def join_changes(parts: Sequence[Sequence[Change]]) -> Sequence[Change]:
+    """All of these, one after the other; as columns where they have the same labels."""
+    whole = [part for part in parts if isinstance(part, Changes)]
+    if len(parts) == 1:
+        return parts[0]
+    if len(whole) < len(parts) or len({part.names for part in whole}) != 1:
+        return tuple(chain.from_iterable(parts))
+    worst, start = {}, 0
+    for part in whole:
+        worst.update({start + place: each for place, each in part.worst.items()})
+        start += len(part)
+    stretches = zip(*(part.columns for part in whole), strict=True)
+    columns = [list(chain.from_iterable(each)) for each in stretches]
+    truths = list(chain.from_iterable(part.truths for part in whole))
+    values = list(chain.from_iterable(part.values for part in whole))
+    return Changes(whole[0].names, columns, truths, values, worst)
+
+
 class Update(NamedTuple):
     """What is new about one expression since the update before.
 
     key:      the name that its client gave the expression
     at_ns:    when it was evaluated, in nanoseconds since the epoch, by the aggregator's clock
     is_full:  these are all entities; whoever is not among them is forgotten
-    changes:  entities of which something is new
+    changes:  entities of which something is new; the last of the same labels counts
     gone:     entities that exist no more
     omitted:  entities that were left out since there were more than the client asked for
     """
@@ -43,6 +141,6 @@ class Update(NamedTuple):
     key: str
     at_ns: int
     is_full: bool
-    changes: tuple[Change, ...]
-    gone: tuple[Labels, ...]
+    changes: Sequence[Change]
+    gone: Sequence[Labels]
     omitted: int = 0

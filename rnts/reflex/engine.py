@@ -14,10 +14,10 @@ from rnts.reflex import readings
 from rnts.reflex.arena import Piece
 from rnts.reflex.change import Labels, Update
 from rnts.reflex.entities import Entities
-from rnts.reflex.labels import labels_of
+from rnts.reflex.labels import NAMES, label_rows, labels_of
 from rnts.reflex.listing import Listing
 from rnts.reflex.ranking import Ranking
-from rnts.reflex.scope import Flip, Scope, Standing
+from rnts.reflex.scope import Flips, Scope, Standing
 from rnts.reflex.store import Store
 from rnts.reflex.worst import find_worst
 from rnts.rules.nodes import TRUTH
@@ -83,7 +83,7 @@ class Engine:
         if limit < 1:
             raise ValueError(f"at least one entity is told, not {limit}")
         truth = condition.root.kind == TRUTH if is_condition is None else is_condition
-        told = Listing() if truth else Ranking(limit)
+        told = Listing(NAMES[condition.scope]) if truth else Ranking(limit)
         standing = self._take(key, condition, told, lists_unknown)
         if key in self._standing:
             self._release(self._standing.pop(key))
@@ -175,21 +175,14 @@ class Engine:
             one.is_new = True
             arena.bytes[one.codes.place * 8 + entity] = 0
 
-    def _flip(self, scope: Scope, flips: list[Flip]) -> None:
+    def _flip(self, scope: Scope, flips: list[Flips]) -> None:
         """Note what clients may hear of."""
-        if not flips:
-            return
-        population = self._population
-        worst = find_worst(scope, flips, self._store, population)
-        for flip in flips:
-            assert isinstance(flip.standing.told, Listing)
-            flip.standing.told.flip(
-                flip.entity,
-                flip.code,
-                flip.value,
-                partial(labels_of, scope.name, flip.entity, population),
-                worst.get((id(flip.standing), flip.entity), ()),
-            )
+        rows = partial(label_rows, scope.name, population=self._population)
+        for each in flips:
+            told = each.standing.told
+            assert isinstance(told, Listing)
+            worst = find_worst(scope, each, self._store, self._population)
+            told.flip(each.entities, each.codes, rows, worst)
 
     def take(self, key: Any, now_ns: int) -> Update | None:
         """What is new of an expression since the last time; None if nothing is."""
@@ -199,7 +192,8 @@ class Engine:
         values, codes = self._found(one)
         at_ns = self._evaluated_ns or now_ns
         if isinstance(one.told, Listing):
-            return one.told.take(key, at_ns, int(self._store.state[words.NOW_NS]), values)
+            steady_ns = int(self._store.state[words.NOW_NS])
+            return one.told.take(key, at_ns, steady_ns, values, codes)
         if not one.is_new:
             return None
         one.is_new = False
@@ -211,7 +205,7 @@ class Engine:
         values, codes = self._found(one)
         at_ns = self._evaluated_ns or now_ns
         if isinstance(one.told, Listing):
-            return one.told.full(key, at_ns, values)
+            return one.told.full(key, at_ns, values, codes)
         one.is_new = False
         return one.told.full(key, at_ns, values, codes, self._labels(one))
 

@@ -1,22 +1,44 @@
 """The entities of a scope by their labels, and neurons by their names."""
 
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from rnts.kernels.neurons import GROUP, ID
 from rnts.population import Population
 from rnts.reflex.change import Labels
 
+# The names of the labels of a scope's entities, in their order.
+NAMES: dict[str, tuple[str, ...]] = {
+    "neuron": ("group", "host", "neuron"),
+    "group": ("group",),
+    "host": ("host",),
+    "all": (),
+}
 
-def neuron_name(row: int, population: Population) -> str:
-    """The name of the neuron of a row, or its id in decimal."""
-    neuron_id = population.id_of(row)
-    identity = population.identity_of(neuron_id)
-    return identity.name if identity and identity.name else str(neuron_id)
+
+def neuron_names(rows: Sequence[int], population: Population) -> list[str]:
+    """The names of the neurons of rows, or their ids in decimal."""
+    ids = population.rows[rows, ID].view(np.uint64).tolist()
+    found = zip(ids, population.identities_of(ids), strict=True)
+    return [one.name if one and one.name else str(neuron_id) for neuron_id, one in found]
+
+
+def label_rows(
+    scope: str, entities: Sequence[int], population: Population
+) -> Iterable[tuple[str, ...]]:
+    """The values of the labels of each entity, in the order of their names."""
+    groups, hosts = population.group_names.__getitem__, population.host_names.__getitem__
+    if scope == "neuron":
+        of_groups = map(groups, population.rows[entities, GROUP].tolist())
+        of_hosts = map(hosts, population.hosts[entities].tolist())
+        return zip(of_groups, of_hosts, neuron_names(entities, population), strict=True)
+    if scope == "group":
+        return zip(map(groups, entities), strict=True)
+    return zip(map(hosts, entities), strict=True) if scope == "host" else [()] * len(entities)
 
 
 def labels_of(scope: str, entity: int, population: Population) -> Labels:
     """The labels of an entity, in the order of their names."""
-    if scope == "neuron":
-        host = population.host_names[population.hosts[entity]]
-        name = neuron_name(entity, population)
-        return (("group", population.group_of(entity)), ("host", host), ("neuron", name))
-    if scope == "group":
-        return (("group", population.group_names[entity]),)
-    return (("host", population.host_names[entity]),) if scope == "host" else ()
+    (values,) = label_rows(scope, [entity], population)
+    return tuple(zip(NAMES[scope], values, strict=True))

@@ -37,13 +37,12 @@ class Standing:
     is_new: bool = True  # whether a quantity has changed since it was told
 
 
-class Flip(NamedTuple):
-    """An expression has become something else of an entity; see `kernels.flips` for the code."""
+class Flips(NamedTuple):
+    """An expression has become something else of these; see `kernels.flips` for the codes."""
 
     standing: Standing
-    entity: int
-    code: int
-    value: float
+    entities: list[int]
+    codes: list[int]
 
 
 class Scope:
@@ -94,11 +93,11 @@ class Scope:
         self._flips = np.empty((len(self.standing) * chunk, 3), np.int64)
         self._program, self._is_current = program, True
 
-    def evaluate(self, entities: NDArray[np.int64]) -> list[Flip]:
+    def evaluate(self, entities: NDArray[np.int64]) -> list[Flips]:
         """Find what each expression is of these entities now: what a client may hear of."""
         if not self._is_current:
             self._prepare()
-        found: list[Flip] = []
+        found: list[Flips] = []
         for start in range(0, entities.size, CHUNK):
             found += self._evaluate(entities[start : start + CHUNK])
         if self._has_quantities:
@@ -107,7 +106,7 @@ class Scope:
                 self._expressions[row, flips.HAS_CHANGED] = 0
         return found
 
-    def _evaluate(self, entities: NDArray[np.int64]) -> list[Flip]:
+    def _evaluate(self, entities: NDArray[np.int64]) -> list[Flips]:
         count, store = entities.size, self._store
         read = self._read[: len(self._readings) * count].reshape(-1, count)
         shape = (len(self.standing), count)
@@ -122,8 +121,14 @@ class Scope:
         found = flips.note(
             entities, truth, values, self._expressions, arena.cells, arena.bytes, self._flips
         )
-        return [
-            Flip(one, entity, code, float(arena.cells[one.values.place + entity]))
-            for row, entity, code in self._flips[:found].tolist()
-            for one in (self.standing[row],)
-        ]
+        return self._of_expressions(self._flips[:found]) if found else []
+
+    def _of_expressions(self, table: NDArray[np.int64]) -> list[Flips]:
+        """The flips that a kernel has written, which has them by expression."""
+        ends = [*((table[1:, 0] != table[:-1, 0]).nonzero()[0] + 1).tolist(), len(table)]
+        found, start = [], 0
+        for end in ends:
+            entities, codes = table[start:end, 1:].T.tolist()
+            found.append(Flips(self.standing[table[start, 0]], entities, codes))
+            start = end
+        return found

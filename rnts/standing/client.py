@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from rnts.delivery import Message, Type, parse_message
-from rnts.reflex.change import Update
+from rnts.reflex.change import Update, join_changes
 from rnts.standing.outbox import UNCONFIRMED_BYTES_MAX, UNCONFIRMED_MAX
 from rnts.standing.push import Faults, Part, Push, unpack_push
 from rnts.standing.query import Query, pack_queries
@@ -171,6 +171,6 @@ class WatchClient:
 
 def _joined(parts: list[Part]) -> Update:
     """The update whose pieces these are, in their order."""
-    changes = tuple(change for part in parts for change in part.update.changes)
+    changes = join_changes([part.update.changes for part in parts])
     gone = tuple(labels for part in parts for labels in part.update.gone)
     return parts[0].update._replace(changes=changes, gone=gone)

@@ -7,7 +7,6 @@ and the whole state is asked for once there is room. How many updates were merge
 
 from collections import Counter, deque
 from collections.abc import Callable
-from itertools import islice
 
 from rnts.reflex.change import Change, Labels, Update
 from rnts.standing.push import Faults, Part, pack_push
@@ -15,17 +14,19 @@ from rnts.standing.push import Faults, Part, pack_push
 UNCONFIRMED_MAX = 32  # messages; a driver's queue of 128 holds them and five seconds of heartbeats
 UNCONFIRMED_BYTES_MAX = 1 << 20  # a message more may pass it
 ENTITIES_MAX = 10_000  # of which something new waits; beyond it, whole states are asked for
-CHANGES_AT_ONCE = 100  # in one message, which is far below what links carry
+# In one message: four names of 255 bytes each, all of them escaped, are what links carry.
+CHANGES_AT_ONCE = 640
 
 
 class _Waiting:
     """What is new of one expression. `is_whole`: the whole state is to be asked for instead."""
 
-    __slots__ = ("at_ns", "changes", "gone", "is_full", "is_whole", "merged", "omitted")
+    __slots__ = ("at_ns", "changes", "first", "gone", "is_full", "is_whole", "merged", "omitted")
 
     def __init__(self, is_whole: bool) -> None:
         self.is_whole = is_whole
         self.is_full = False
+        self.first: Update | None = None  # which is kept as it is until another has to join it
         self.changes: dict[Labels, Change] = {}
         self.gone: dict[Labels, None] = {}
         self.at_ns = self.omitted = self.merged = 0
@@ -33,15 +34,25 @@ class _Waiting:
     @property
     def entities(self) -> int:
         """Of how many entities something is new."""
-        return len(self.changes) + len(self.gone)
+        alone = len(self.first.changes) + len(self.first.gone) if self.first else 0
+        return alone + len(self.changes) + len(self.gone)
 
     def forget(self) -> None:
         """Keep nothing: all will be asked for."""
-        self.is_whole = True
+        self.is_whole, self.first = True, None
         self.changes, self.gone = {}, {}
 
     def add(self, update: Update) -> None:
         """Take in what is newer."""
+        if self.first is None and not self.merged:
+            self.first = update
+            return
+        if self.first is not None:
+            before, self.first = self.first, None
+            self._join(before)
+        self._join(update)
+
+    def _join(self, update: Update) -> None:
         if update.is_full:
             self.is_full, self.changes, self.gone = True, {}, {}
         self.at_ns, self.omitted = update.at_ns, update.omitted
@@ -54,6 +65,8 @@ class _Waiting:
 
     def update(self, key: str) -> Update:
         """All of it as one update."""
+        if self.first is not None:
+            return self.first._replace(key=key)
         changes, gone = tuple(self.changes.values()), tuple(self.gone)
         return Update(key, self.at_ns, self.is_full, changes, gone, self.omitted)
 
@@ -63,14 +76,17 @@ class _Sending:
 
     def __init__(self, update: Update, merged: int) -> None:
         self._update, self._merged = update, merged
-        self._changes, self._gone = iter(update.changes), iter(update.gone)
+        self._next = 0
         self.left = len(update.changes) + len(update.gone)
 
     def cut(self, room: int) -> Part:
         """The next piece, of at most `room` entities."""
-        changes = tuple(islice(self._changes, room))
-        gone = tuple(islice(self._gone, room - len(changes)))
-        self.left -= len(changes) + len(gone)
+        start, count = self._next, len(self._update.changes)
+        changes = self._update.changes[start : start + room]
+        first_gone = max(0, start - count)
+        gone = self._update.gone[first_gone : first_gone + room - len(changes)]
+        told = len(changes) + len(gone)
+        self._next, self.left = start + told, self.left - told
         merged, self._merged = self._merged, 0
         return Part(self._update._replace(changes=changes, gone=gone), merged, self.left > 0)
 

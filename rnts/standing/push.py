@@ -1,17 +1,16 @@
-"""What an aggregator tells a client: pieces of updates, and which expressions are wrong.
-
-A number that is not known is null; one that is not finite is its name as a text.
-"""
+"""What an aggregator tells a client: pieces of updates, and which expressions are wrong."""
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
-from rnts.reflex.change import Change, Labels, Update, Worst
+from rnts.reflex.change import Change, Changes, Labels, Update, join_changes
+from rnts.reflex.packed import pack_changes, unpack_changes
 from rnts.rules.faults import Fault
 
 Faults = tuple[Fault, ...]
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 class Part(NamedTuple):
@@ -41,7 +40,7 @@ def pack_push(parts: Sequence[Part], wrong: Mapping[str, Faults], refused: str =
         document["wrong"] = wrong
     if refused:
         document["refused"] = refused
-    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+    return _encode(document).encode()
 
 
 def unpack_push(payload: bytes) -> Push:
@@ -54,7 +53,7 @@ def unpack_push(payload: bytes) -> Push:
         }
         parts = tuple(_part(each) for each in document["updates"])
         return Push(parts, wrong, str(document.get("refused", "")))
-    except (TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+    except (TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError(f"no message of standing queries: {error!r}") from error
 
 
@@ -64,7 +63,7 @@ def _of_part(part: Part) -> dict[str, Any]:
         "key": update.key,
         "at_ns": update.at_ns,
         "full": update.is_full,
-        "changes": [_of_change(change) for change in update.changes],
+        "changes": [pack_changes(each) for each in _in_columns(update.changes)],
         "gone": [dict(labels) for labels in update.gone],
         "omitted": update.omitted,
         "merged": part.merged,
@@ -77,33 +76,25 @@ def _part(document: Mapping[str, Any]) -> Part:
         str(document["key"]),
         int(document["at_ns"]),
         bool(document["full"]),
-        tuple(_change(*each) for each in document["changes"]),
+        join_changes([unpack_changes(each) for each in document["changes"]]),
         tuple(_labels(each) for each in document["gone"]),
         int(document["omitted"]),
     )
     return Part(update, int(document["merged"]), bool(document["more"]))
 
 
-def _of_change(change: Change) -> list[Any]:
-    fields = [dict(change.labels), _of_number(change.truth), _of_number(change.value)]
-    worst = [[each.neuron, _of_number(each.value), each.share] for each in change.worst]
-    return [*fields, worst] if worst else fields
-
-
-def _change(labels: Any, truth: Any, value: Any, worst: Any = ()) -> Change:
-    found = tuple(Worst(str(name), _number(much), float(share)) for name, much, share in worst)
-    return Change(_labels(labels), _number(truth), _number(value), found)
+def _in_columns(changes: Sequence[Change]) -> Iterable[Changes]:
+    """Changes as columns, a piece for each stretch of entities with the same labels."""
+    if isinstance(changes, Changes):
+        yield from [changes] if changes else []
+        return
+    for names, stretch in groupby(changes, lambda change: tuple(name for name, _ in change.labels)):
+        found = list(stretch)
+        columns = [[change.labels[place][1] for change in found] for place in range(len(names))]
+        truths, values = [change.truth for change in found], [change.value for change in found]
+        worst = {place: change.worst for place, change in enumerate(found) if change.worst}
+        yield Changes(names, columns, truths, values, worst)
 
 
 def _labels(document: Mapping[str, str]) -> Labels:
     return tuple((str(name), str(value)) for name, value in document.items())
-
-
-def _of_number(value: float) -> float | str | None:
-    if math.isfinite(value):
-        return float(value)
-    return None if math.isnan(value) else str(float(value))
-
-
-def _number(value: float | str | None) -> float:
-    return math.nan if value is None else float(value)

@@ -1,0 +1,83 @@
+"""Which documents have changed of what alerts remember, and reading them after a restart."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from rnts.alerts.life import Life
+from rnts.alerts.life_documents import ALIKE, LIFE, documents_of
+from rnts.alerts.lives import Key
+from rnts.alerts.rule import fingerprint
+from rnts.alerts.storm import Storm
+
+Read = TypeVar("Read")
+
+log = logging.getLogger("rnts.alerts")
+
+
+class Notes:
+    """Lives by their signatures; whatever else there is by the names of its documents."""
+
+    def __init__(self) -> None:
+        self._signatures: dict[Key, tuple[object, ...]] = {}  # of lives that were written down
+        self._lives: dict[Key, None] = {}
+        self._storms: list[Storm] = []
+        self._names: dict[str, None] = {}
+
+    def note(self, *names: str) -> None:
+        """Documents of these names are others now, or are gone."""
+        self._names.update(dict.fromkeys(names))
+
+    def note_storm(self, storm: Storm) -> None:
+        """Its alerts have begun, and are one document."""
+        self._storms.append(storm)
+
+    def note_born(self, keys: list[Key], first: Life) -> None:
+        """The alerts of a storm, all like the first, have their lives; no more is new of them."""
+        self._signatures.update(dict.fromkeys(keys, first.signature()))
+
+    def note_lives(self, keys: Mapping[Key, Life], lives: Mapping[Key, Life]) -> None:
+        """Put down which of these have changed in more than their age."""
+        for key in keys:
+            signature = lives[key].signature() if key in lives else None
+            if signature != self._signatures.get(key):
+                self._lives[key] = None
+                if signature is None:
+                    del self._signatures[key]
+                else:
+                    self._signatures[key] = signature
+
+    def take(self, lives: Mapping[Key, Life], read: Callable[[str], Any]) -> dict[str, Any]:
+        """What has changed, by name, and None for what is gone; `read` has what is no life."""
+        found: dict[str, Any] = {
+            f"{ALIKE}storm/{each.rule.name}": each.document() for each in self._storms
+        }
+        found.update(documents_of(lives[key] for key in self._lives if key in lives))
+        gone = (key for key in self._lives if key not in lives)
+        found.update((LIFE + fingerprint(*key), None) for key in gone)
+        found.update((name, read(name)) for name in self._names)
+        self._storms, self._lives, self._names = [], {}, {}
+        return found
+
+
+class Reader:
+    """Reads documents; those of another version are left out, and counted as `unreadable`."""
+
+    def __init__(self, documents: Mapping[str, Any], counts: Counter[str]) -> None:
+        self._documents, self._counts = documents, counts
+
+    def read(self, prefix: str, read: Callable[[Any], Read]) -> list[Read]:
+        """What the documents say whose names begin so."""
+        chosen = [each for name, each in self._documents.items() if name.startswith(prefix)]
+        found = [self.read_one(each, read) for each in chosen]
+        return [each for each in found if each is not None]
+
+    def read_one(self, document: Any, read: Callable[[Any], Read]) -> Read | None:
+        """What a document says; None where it cannot be read."""
+        try:
+            return read(document)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            self._counts["unreadable"] += 1
+            log.warning("something that alerts remembered cannot be read: %r", error)
+            return None
