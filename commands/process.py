@@ -3,11 +3,14 @@
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rnts.commands._options import Config
+
+if TYPE_CHECKING:
+    from rnts.processors.reporting import Reporting
 
 
 def process(
@@ -30,6 +33,12 @@ def process(
         str | None,
         typer.Option("--connect", "--endpoint", metavar="ADDR", help="The aggregator's address."),
     ] = None,
+    alert: Annotated[
+        bool, typer.Option("--alert", help="Tell the running rnts alert, too; docs/processors.md.")
+    ] = False,
+    rules: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The rules that rnts alert has.")
+    ] = None,
     state: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep what processors learn in this file.")
     ] = None,
@@ -40,6 +49,7 @@ def process(
 ) -> None:
     """Print what stream processors find in all records, one alert as JSON on each line."""
     from rnts.durations import parse_duration_ns
+    from rnts.errors import UsageError
     from rnts.process import stop_event
     from rnts.query import where
     from rnts.warmup import load_kernels, prefer_objects
@@ -49,6 +59,8 @@ def process(
     until_ns = time.monotonic_ns() + parse_duration_ns(duration) if duration else None
     specs = [parse_spec(text) for text in processor]
     address, options = where(endpoint, config)
+    if recording is not None and alert:
+        raise UsageError("--alert is about what happens now, and --from about what was recorded")
     prefer_objects()
     from rnts.processors.dispatcher import Dispatcher
     from rnts.processors.processing import Processing, load_states, save_states
@@ -58,7 +70,8 @@ def process(
     load_kernels()
     reader = None if recording is None else Reader(recording)
     dispatcher = Dispatcher(specs, budget_ns, load_states(state))
-    processing = Processing(dispatcher, lambda alert: typer.echo(json.dumps(alert)))
+    reporting = open_reporting(rules, config) if alert else None
+    processing = Processing(dispatcher, lambda found: hand_on(found, reporting))
     try:
         dispatcher.wait_until_ready(stop.is_set)
         if reader is not None:
@@ -66,16 +79,40 @@ def process(
         else:
             for found in tapped(address, options, stop, until_ns):
                 processing.take(found)
+                if reporting is not None:
+                    reporting.poll()
                 if not dispatcher.is_of_use():
                     break
         processing.finish()
+        if reporting is not None:
+            reporting.finish(stop.is_set)
         is_of_use = dispatcher.is_of_use()
     finally:
         dispatcher.end()
         if state is not None:
             save_states(state, dispatcher)
-        tell(processing.document(), as_json)
+        document = processing.document()
+        if reporting is not None:
+            document["reports"] = reporting.document()
+            reporting.close()
+        tell(document, as_json)
     raise typer.Exit(stop.exit_code or int(not is_of_use))
+
+
+def open_reporting(rules: Path | None, config: Path | None) -> "Reporting":
+    """A way to the alert process that works by these settings."""
+    from rnts.alerts.plan import memory_folder
+    from rnts.commands.alert import reader_of
+    from rnts.processors.reporting import Reporting
+
+    return Reporting(memory_folder(reader_of(rules, config).read()))
+
+
+def hand_on(found: dict[str, Any], reporting: "Reporting | None") -> None:
+    """Print an alert, and report it where that is wanted."""
+    typer.echo(json.dumps(found))
+    if reporting is not None:
+        reporting.reporter.offer(found)
 
 
 def parse_spec(text: str) -> tuple[str, dict[str, Any]]:
@@ -117,6 +154,6 @@ def tell(document: dict[str, Any], as_json: bool) -> None:
         )
         end = f"; cut off: {each['cut_off']}" if each["cut_off"] else ""
         typer.echo(f"{each['name']}: {counts or 'nothing'}{end}", err=True)
-    for title in ("frames_lost", "frames_skipped"):
-        if document[title]:
+    for title in ("frames_lost", "frames_skipped", "reports"):
+        if document.get(title):
             typer.echo(f"{title.replace('_', ' ')}: {document[title]}", err=True)

@@ -1,4 +1,4 @@
-"""`rnts rules`: check files of alert rules, and say how each rule is understood."""
+"""`rnts rules`: check files of alert rules, test them, and replay recordings through them."""
 
 import json
 from pathlib import Path
@@ -9,33 +9,91 @@ import typer
 if TYPE_CHECKING:
     from rnts.rules.condition import Condition
     from rnts.settings_alerts import Alert
+    from rnts.settings_processors import ProcessorRule
 
-app = typer.Typer(help="Check alert rules before they are needed.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `check` a name of its own, although it is the only one so far."""
+app = typer.Typer(help="Check and try alert rules before they are needed.", no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="File with a section alerts.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what each rule reads, of whom, over how long; exit code 3 and every fault if wrong."""
     from rnts.rules.condition import parse_condition
     from rnts.settings import load_file, printable
 
-    rules = [(alert, parse_condition(alert.condition)) for alert in load_file(file).alerts]
+    settings = load_file(file)
+    rules = [(alert, parse_condition(alert.condition)) for alert in settings.alerts]
     name = printable(str(file))
     if as_json:
         documents = [_document(alert, condition) for alert, condition in rules]
-        typer.echo(json.dumps({"version": 1, "file": name, "rules": documents}))
+        reported = [each.model_dump(mode="json") for each in settings.processors]
+        about = {"version": 1, "file": name, "rules": documents, "processors": reported}
+        typer.echo(json.dumps(about))
         return
-    typer.echo(f"{name}: {len(rules)} rule{'' if len(rules) == 1 else 's'}, ok")
+    count = len(settings.all_rules)
+    typer.echo(f"{name}: {count} rule{'' if count == 1 else 's'}, ok")
     for alert, condition in rules:
         _tell(alert, condition)
+    for said in settings.processors:
+        _tell_of_processor(said)
+
+
+@app.command()
+def test(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of tests.")],
+    run: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only the test of this name.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Play series through rules, and compare what is expected; exit code 1 if it differs."""
+    from rnts.commands._rehearsal import print_tests, quiet
+    from rnts.warmup import load_kernels, prefer_objects
+
+    prefer_objects()
+    from rnts.rehearsal.loading import load_all
+
+    loaded = load_all(files, run or ())
+    load_kernels()
+    with quiet():
+        is_passed = print_tests(loaded, as_json)
+    raise typer.Exit(int(not is_passed))
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File with a section alerts.")],
+    recording: Annotated[
+        Path, typer.Option("--from", metavar="RECORDING", help="What `rnts record` wrote.")
+    ],
+    compare: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Say where these rules fire otherwise.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Play a recording through rules: which alerts there would have been, and who was told."""
+    from rnts.commands._rehearsal import quiet
+    from rnts.commands._rehearsal_replay import Other, print_replayed
+    from rnts.warmup import load_kernels, prefer_objects
+
+    prefer_objects()
+    from rnts.recordings.reader import Reader
+    from rnts.rehearsal.comparing import diverge
+    from rnts.rehearsal.replaying import replay_rules
+    from rnts.settings import load_file
+
+    settings, reader = load_file(file), Reader(recording)
+    others = None if compare is None else load_file(compare)
+    load_kernels()
+    with quiet():
+        replayed, other = replay_rules(settings, reader), None
+        if compare is not None and others is not None:
+            found = replay_rules(others, reader)
+            other = Other(compare, found, diverge(replayed, found))
+    print_replayed(file, recording, replayed, other, as_json)
 
 
 def _document(alert: "Alert", condition: "Condition") -> dict[str, Any]:
@@ -71,8 +129,28 @@ def _tell(alert: "Alert", condition: "Condition") -> None:
         *((("recovers", f"when {alert.resolve_when}"),) if alert.resolve_when else ()),
         *((("keeps", f"firing for {alert.keep_firing_for}"),) if keeps else ()),
         *((("no data", alert.no_data),) if alert.no_data != "keep" else ()),
-        *((("action", ", ".join(alert.action)),) if alert.action else ()),
-        *((("receivers", ", ".join(alert.receivers)),) if alert.receivers else ()),
+        *_who_is_told(alert),
     ]
+    _print(lines)
+
+
+def _tell_of_processor(said: "ProcessorRule") -> None:
+    typer.echo(f"\n{said.name}")
+    least = "" if said.at_least == "info" else f", from {said.at_least} on"
+    lines = [
+        ("when", f"the processor {said.processor} says so{least}"),
+        ("severity", said.severity),
+        ("lasts", f"until it has not said so for {said.lasts}"),
+        *_who_is_told(said),
+    ]
+    _print(lines)
+
+
+def _who_is_told(rule: "Alert | ProcessorRule") -> list[tuple[str, str]]:
+    named = {"action": rule.action, "receivers": rule.receivers}
+    return [(title, ", ".join(names)) for title, names in named.items() if names]
+
+
+def _print(lines: list[tuple[str, str]]) -> None:
     for title, words in lines:
         typer.echo(f"{title:>10}  {words}")

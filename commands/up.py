@@ -52,7 +52,7 @@ def up(
     common = ["--config", str(config)] if config else []
     host_flag = [] if host is None else ["--host" if host else "--no-host"]
     to_own = [] if settings.telemetry.transport.endpoints else ["--endpoint", endpoint]
-    open_flag, has_rules = ["--insecure"] if insecure else [], bool(settings.alerts)
+    open_flag, has_rules = ["--insecure"] if insecure else [], bool(settings.all_rules)
     children = {
         "aggregator": ["aggregate", *open_flag, *common],
         "agent": ["agent", *host_flag, *to_own, *common],

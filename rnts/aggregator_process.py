@@ -34,13 +34,9 @@ def ledger_path(settings: Settings) -> Path | None:
     return Path(state_folder(), f"ledger-{place}.sqlite")
 
 
-def run_aggregator(settings: Settings, stop: StopEvent) -> None:
-    """Run the aggregator until told to stop."""
-    settings.require_built("aggregate")
-    load_kernels()
-    make_runtime_folder()
-    endpoint = settings.aggregator.address or default_endpoint()
-    windows = Windows(
+def make_windows(settings: Settings) -> Windows:
+    """The windows that an aggregator of these settings has."""
+    return Windows(
         window_ns=settings.telemetry.aggregation.window_ms * _MS,
         percentiles=settings.telemetry.aggregation.percentiles,
         max_neurons=settings.aggregator.max_neurons,
@@ -48,6 +44,15 @@ def run_aggregator(settings: Settings, stop: StopEvent) -> None:
         retire_after_ns=settings.aggregator.retire_after_s * 1_000_000_000,
         unsealed=settings.aggregator.seal_after,
     )
+
+
+def run_aggregator(settings: Settings, stop: StopEvent) -> None:
+    """Run the aggregator until told to stop."""
+    settings.require_built("aggregate")
+    load_kernels()
+    make_runtime_folder()
+    endpoint = settings.aggregator.address or default_endpoint()
+    windows = make_windows(settings)
     path, keeper = ledger_path(settings), None
     if path is not None:
         keeper = Keeper(path, settings.aggregator.ledger_bytes_max, time.time_ns())

@@ -47,7 +47,7 @@ def run_alert(
 ) -> None:
     """Run alerts until told to stop; a dry run says what it would do, and remembers nothing."""
     settings = reader.read()
-    if not settings.alerts:
+    if not settings.all_rules:
         raise UsageError("there are no rules: give --rules FILE, or a section alerts in rnts.yaml")
     make_runtime_folder()
     sys.setswitchinterval(_TURN_S)
@@ -67,7 +67,7 @@ def run_alert(
         stack.callback(source.close)
         service.begin(now_ns, time.time_ns())
         stack.callback(lambda: service.close(time.monotonic_ns()))
-        log.info("%d rules, remembered in %s", len(settings.alerts), folder)
+        log.info("%d rules, remembered in %s", len(service.plan.rules), folder)
         settle()
         _loop(service, source, control, reader, stop)
 

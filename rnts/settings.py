@@ -25,6 +25,7 @@ from rnts.settings_alerts_check import wrong_references
 from rnts.settings_check import validate
 from rnts.settings_fields import Section
 from rnts.settings_models import Agent, Aggregator, Telemetry, expects, leaves
+from rnts.settings_processors import ProcessorRule
 from rnts.settings_sources import (
     PATHS,
     environment_tree,
@@ -65,6 +66,7 @@ class Settings:
 
     telemetry: Telemetry
     alerts: tuple[Alert, ...]
+    processors: tuple[ProcessorRule, ...]
     actions: tuple[ActionSettings, ...]
     receivers: tuple[ReceiverSettings, ...]
     inhibitions: tuple[InhibitionSettings, ...]
@@ -72,6 +74,11 @@ class Settings:
     agent: Agent
     aggregator: Aggregator
     _places: Mapping[KeyPath, Place] = field(repr=False, compare=False)
+
+    @property
+    def all_rules(self) -> tuple[Alert | ProcessorRule, ...]:
+        """All that says who is told of what."""
+        return (*self.alerts, *self.processors)
 
     def origin(self, setting: str) -> str:
         """Where a setting, such as "telemetry.collection.batch_size", got its value.
@@ -155,6 +162,16 @@ def load_file(path: Path) -> Settings:
     tree = read(path, os.fspath(path))
     assert tree is not None, "only an optional file may be absent"
     return _settle([tree])
+
+
+def load_alerts_of(tree: Tree) -> Settings:
+    """The settings with the alerts that a tree has beside other things, over the shipped defaults.
+
+    Raises ConfigError with every problem of these sections.
+    """
+    names = (*SECTIONS, "alerting")
+    plain = {name: tree.plain[name] for name in names if name in tree.plain}
+    return _settle([Tree(tree.source, plain, tree.places, tree.names)])
 
 
 def table() -> str:

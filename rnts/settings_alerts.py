@@ -18,19 +18,16 @@ from rnts.settings_fields import (
     Name,
     Names,
     Section,
+    causes,
     duration,
+    names,
     setting,
     whole,
 )
+from rnts.settings_processors import ProcessorRule
 from rnts.settings_values import LABELS
 
-ENTRIES_MAX, CAUSES_MAX = 1_000, 20
-
-
-def _names(meaning: str, of: str, example: str) -> Any:
-    words = f"the name of {of}, or a list of names"
-    item = f"the name of {of}"
-    return setting(meaning, words, item=item, example=(example,), default=(), max_length=100)
+ENTRIES_MAX = 1_000
 
 
 def _texts(meaning: str, example: Mapping[str, str]) -> Any:
@@ -61,8 +58,8 @@ class Alert(Section):
         example="p99_processing_time_ms > 100",
     )
     severity: Literal["info", "warning", "critical"] = setting("how bad that is", example="info")
-    action: Names = _names("what is done then", "an action", "page")
-    receivers: Names = _names("who is told then", "a receiver", "on_call")
+    action: Names = names("what is done then", "an action", "page")
+    receivers: Names = names("who is told then", "a receiver", "on_call")
     keep_firing_for: Duration = duration("how long a recovery has to hold", "0s")
     resolve_when: str | None = setting(
         "what its recovery is; null is that the condition is false",
@@ -75,13 +72,8 @@ class Alert(Section):
     )
     interval: Length = duration("how often its truth is expected; three of them are no data", "1s")
     limit: int = whole(1, 100_000, "alerts at a time; those beyond are one more", default=1_000)
-    causes: tuple[str, ...] = setting(
-        "what to look at; by default what the condition reads suggests",
-        f"a list of up to {CAUSES_MAX} texts",
-        item="a text",
-        example=("a deployment a moment ago",),
-        default=(),
-        max_length=CAUSES_MAX,
+    causes: tuple[str, ...] = causes(
+        "what to look at; by default what the condition reads suggests"
     )
 
     @field_serializer("action", "receivers")
@@ -200,6 +192,7 @@ def _listed(meaning: str, what: str, example: Mapping[str, Any]) -> Any:
 
 SECTIONS: Mapping[str, type[Section]] = {
     "alerts": Alert,
+    "processors": ProcessorRule,
     "actions": ActionSettings,
     "receivers": ReceiverSettings,
     "inhibitions": InhibitionSettings,
@@ -213,6 +206,11 @@ class AlertSections(Section):
         "alert rules",
         "rule",
         {"name": "slow", "condition": "queue_depth > 100", "severity": "warning"},
+    )
+    processors: tuple[ProcessorRule, ...] = _listed(
+        "what is done about alerts of stream processors",
+        "processor rule",
+        {"name": "odd", "processor": "anomaly", "severity": "warning"},
     )
     actions: tuple[ActionSettings, ...] = _listed(
         "what can be done about alerts", "action", {"name": "note", "kind": "log"}

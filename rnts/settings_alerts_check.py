@@ -33,8 +33,8 @@ Entries = list[tuple[int, dict[str, Any]]]
 
 def wrong_alerts(plain: dict[str, Any], tree: Tree) -> Iterator[Problem]:
     """What a source says wrong by itself."""
-    for section in ("alerts", "actions", "receivers"):
-        yield from _names_twice(section, plain, tree)
+    for sections in (("alerts", "processors"), ("actions",), ("receivers",)):
+        yield from _names_twice(sections, plain, tree)
     yield from _wrong_conditions(plain, tree)
     for index, action in _entries(plain, "actions"):
         yield from _wrong_action(("actions", index), action, tree)
@@ -42,13 +42,16 @@ def wrong_alerts(plain: dict[str, Any], tree: Tree) -> Iterator[Problem]:
 
 def wrong_references(plain: dict[str, Any], tree: Tree) -> Iterator[Problem]:
     """What the lists of a source name and nobody has, in the settings of all sources."""
-    rules, actions, receivers = (_names(plain, name) for name in ("alerts", "actions", "receivers"))
+    rules = [*_names(plain, "alerts"), *_names(plain, "processors")]
+    actions, receivers = (_names(plain, name) for name in ("actions", "receivers"))
     known_actions = dict.fromkeys((*actions, *BUILT_IN))
     mine = {name: tree.plain.get(name) for name in SECTIONS}
-    for index, rule in _entries(mine, "alerts"):
-        path: KeyPath = ("alerts", index)
-        yield from _unknown((*path, "action"), rule, known_actions, "actions", tree)
-        yield from _unknown((*path, "receivers"), rule, receivers, "receivers", tree)
+    path: KeyPath
+    for section in ("alerts", "processors"):
+        for index, rule in _entries(mine, section):
+            path = (section, index)
+            yield from _unknown((*path, "action"), rule, known_actions, "actions", tree)
+            yield from _unknown((*path, "receivers"), rule, receivers, "receivers", tree)
     for index, receiver in _entries(mine, "receivers"):
         path = ("receivers", index, "actions")
         yield from _unknown(path, receiver, known_actions, "actions", tree)
@@ -87,19 +90,19 @@ def _names(plain: dict[str, Any], section: str) -> list[str]:
     return [name for name in names if isinstance(name, str)]
 
 
-def _names_twice(section: str, plain: dict[str, Any], tree: Tree) -> Iterator[Problem]:
-    """Entries that are called as an earlier one."""
-    first: dict[str, int] = {}
-    for index, entry in _entries(plain, section):
-        name = entry.get("name")
-        if isinstance(name, str):
-            path: KeyPath = (section, index, "name")
-            before = first.setdefault(name, index)
-            if before != index:
-                where = tree.place((section, before, "name"))
-                what = section.removesuffix("s")
-                message = f"{shorten(name)!r} is the name of an earlier {what}, at {where}"
-                yield Problem(tree.place(path), path, message)
+def _names_twice(sections: tuple[str, ...], plain: dict[str, Any], tree: Tree) -> Iterator[Problem]:
+    """Entries that are called as an earlier one; rules of all sorts share their names."""
+    first: dict[str, KeyPath] = {}
+    for section in sections:
+        for index, entry in _entries(plain, section):
+            name = entry.get("name")
+            if isinstance(name, str):
+                path: KeyPath = (section, index, "name")
+                before = first.setdefault(name, path)
+                if before != path:
+                    what = str(before[0]).removesuffix("s")
+                    message = f"the name of an earlier {what}, at {tree.place(before)}"
+                    yield Problem(tree.place(path), path, f"{shorten(name)!r} is {message}")
 
 
 def _wrong_conditions(plain: dict[str, Any], tree: Tree) -> Iterator[Problem]:

@@ -2,7 +2,8 @@
 
 import difflib
 import math
-from typing import Any, get_args
+from functools import partial
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -22,18 +23,25 @@ from rnts.settings_tree import (
 )
 from rnts.settings_yaml import write
 
+Root = TypeVar("Root", bound=Section)
+
 
 def validate(base: dict[str, Any], tree: Tree) -> Document | None:
     """The settings of `tree` over the complete ones in `base`; None notes problems in the tree."""
+    return validate_as(Document, base, tree)
+
+
+def validate_as(root: type[Root], base: dict[str, Any], tree: Tree) -> Root | None:
+    """What `tree` says over `base`, as a document of another sort that has sections of alerts."""
     plain = merge(base, tree.plain)
     tree.problems += wrong_alerts(plain, tree)
     document = None
     try:
-        document = Document.model_validate(plain)
+        document = root.model_validate(plain)
     except ValidationError as error:
         for index, detail in enumerate(error.errors(include_url=False)):
             # Only so many are shown, and looking for similar names takes its time.
-            tell = _problem if index < PROBLEMS_MAX else _problem_in_short
+            tell = partial(_problem, root) if index < PROBLEMS_MAX else _problem_in_short
             tree.problems.append(tell(base, tree, detail))
     return None if tree.problems else document
 
@@ -43,27 +51,27 @@ def _problem_in_short(_base: dict[str, Any], tree: Tree, detail: Any) -> Problem
     return Problem(tree.place(detail["loc"]), detail["loc"], shorten(detail["msg"], 200))
 
 
-def _problem(base: dict[str, Any], tree: Tree, detail: Any) -> Problem:
+def _problem(root: type[Section], base: dict[str, Any], tree: Tree, detail: Any) -> Problem:
     """One error of pydantic as a problem at the place where a person can mend it."""
     path: KeyPath = detail["loc"]
     kind, value = detail["type"], detail["input"]
     place = tree.place(path)
     if kind == "extra_forbidden":
-        return Problem(tree.names.get(path, place), path, _unknown(path))
+        return Problem(tree.names.get(path, place), path, _unknown(root, path))
     if kind == "missing":
         *above, name = path
-        info = _field(path)
+        info = _field(root, path)
         assert isinstance(info, FieldInfo)
         message = f"{name} is missing; expected {expects(info)}, for example {write(example(info))}"
         return Problem(place, tuple(above), message)
     if kind == "value_error":
         return Problem(place, path, shorten(str(detail["ctx"]["error"]), 200))
-    wanted = _field(path)
+    wanted = _field(root, path)
     found = f"found {_describe(value, place)}"
     if not isinstance(wanted, FieldInfo):
         names = ", ".join(wanted.model_fields)
         return Problem(place, path, f"{found}; expected a mapping of {names}")
-    is_item = isinstance(path[-1], int) or isinstance(_field(path[:-1]), FieldInfo)
+    is_item = isinstance(path[-1], int) or isinstance(_field(root, path[:-1]), FieldInfo)
     shown = example(wanted) or _dig(base, path)
     if is_item and isinstance(shown, tuple):
         shown = shown[0]
@@ -75,23 +83,23 @@ def _problem(base: dict[str, Any], tree: Tree, detail: Any) -> Problem:
     return Problem(place, path, message + hint)
 
 
-def _unknown(path: KeyPath) -> str:
+def _unknown(root: type[Section], path: KeyPath) -> str:
     *above, name = path
-    section = _field(tuple(above))
+    section = _field(root, tuple(above))
     assert not isinstance(section, FieldInfo)
     if reason := section.no_settings.get(str(name)):
         return reason
     known = list(section.model_fields)
-    paths = (leaf[:length] for leaf, _ in leaves() for length in range(1, len(leaf) + 1))
+    paths = (leaf[:length] for leaf, _ in leaves(root) for length in range(1, len(leaf) + 1))
     elsewhere = [dotted(other) for other in paths if other[-1] == name]
     if elsewhere and not difflib.get_close_matches(str(name), known, n=1):
         return f"unknown setting; did you mean {elsewhere[0]}?"
     return f"unknown setting{suggest(str(name), known)}"
 
 
-def _field(path: KeyPath) -> FieldInfo | type[Section]:
+def _field(root: type[Section], path: KeyPath) -> FieldInfo | type[Section]:
     """The setting at `path`, for an item that of its list; or the section that is there."""
-    found: Any = Document
+    found: Any = root
     for step in path:
         if isinstance(step, int):
             inner = get_args(found.annotation)[0]

@@ -20,6 +20,8 @@ from rnts.settings_values import (
     take_off,
 )
 
+CAUSES_MAX = 20
+
 
 class Section(BaseModel):
     """What all sections share: no other names than these, no conversion of types, no change."""
@@ -48,6 +50,19 @@ def whole(low: int, high: int, meaning: str, **more: Any) -> Any:
 def duration(meaning: str, default: str | None) -> Any:
     words = "a duration such as 500ms, 30s or 1h"
     return setting(meaning, words, example="30s", default=default)
+
+
+def names(meaning: str, of: str, example: str) -> Any:
+    """One name of something, or several."""
+    words, item = f"the name of {of}, or a list of names", f"the name of {of}"
+    return setting(meaning, words, item=item, example=(example,), default=(), max_length=100)
+
+
+def causes(meaning: str) -> Any:
+    """Texts that say what to look at."""
+    words, example = f"a list of up to {CAUSES_MAX} texts", ("a deployment a moment ago",)
+    limit = {"default": (), "max_length": CAUSES_MAX}
+    return setting(meaning, words, item="a text", example=example, **limit)
 
 
 def share(meaning: str) -> Any:

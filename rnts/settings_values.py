@@ -10,8 +10,9 @@ from rnts.nearest import suggest
 
 IPC_PATH_BYTES_MAX = 107  # sun_path of Linux, less the closing zero
 NAME_CHARACTERS_MAX = 255
-# Labels of alerts that matchers name; entities have group, host and neuron.
-LABELS = ("rule", "severity", "group", "host", "neuron")
+# Labels of alerts that matchers name. Entities have group, host and neuron; what a stream processor
+# is about has those that it gives, or else entity, and the metric.
+LABELS = ("rule", "severity", "group", "host", "neuron", "entity", "metric")
 LENGTH_NS_MIN = 100_000_000
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SEVERITIES = ("info", "warning", "critical")

@@ -77,6 +77,26 @@ def test_all_faults_of_a_file_are_told_at_once() -> None:
     ]
 
 
+def test_rules_of_processors_are_told() -> None:
+    """What they are about, how long it lasts, and who is told; they count as rules."""
+    Path("rules.yaml").write_text(
+        "processors:\n"
+        "  - {name: odd, processor: anomaly, severity: info, at_least: critical, action: log}\n"
+    )
+    result = RUNNER.invoke(app, ["check", "rules.yaml"])
+    assert [" ".join(line.split()) for line in result.stdout.splitlines()] == [
+        "rules.yaml: 1 rule, ok",
+        "",
+        "odd",
+        "when the processor anomaly says so, from critical on",
+        "severity info",
+        "lasts until it has not said so for 1m",
+        "action log",
+    ]
+    document = json.loads(RUNNER.invoke(app, ["check", "rules.yaml", "--json"]).stdout)
+    assert (document["rules"], document["processors"][0]["processor"]) == ([], "anomaly")
+
+
 def test_looking_for_names_has_an_end() -> None:
     """A file of nothing but faults is refused before each of them was looked at."""
     condition = " or ".join(["quue_depth > 1"] * 20)

@@ -10,6 +10,7 @@ from rnts.errors import ConnectError
 from rnts.links.zmq_publish import PublishLink
 
 log = logging.getLogger("rnts.alerts")
+NOTES_MAX = 3
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, CRITICAL: logging.CRITICAL}
 
 
@@ -57,7 +58,9 @@ def describe_in_full(notification: Notification) -> str:
         for each in notification.worst
     ]
     parts = [f"[{notification.severity}] {notification.title}"]
-    if seen:
+    if notes := [each["note"] for each in notification.alerts if "note" in each]:
+        parts += notes[:NOTES_MAX]
+    elif seen:
         parts.append("worst: " + ", ".join(seen))
     if notification.suggested_causes:
         parts.append("look at: " + ", ".join(notification.suggested_causes))

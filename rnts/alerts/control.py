@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rnts.alerts.life import Life, Moment
+from rnts.alerts.reports import Reports
 from rnts.alerts.suppression import Silence, make_matchable
 from rnts.alerts.table import AlertTable
 from rnts.errors import ConnectError, RntsError, UsageError
@@ -17,6 +18,7 @@ from rnts.links.zmq import QueryLink
 from rnts.runtime import runtime_folder
 from rnts.settings_values import check_labels
 
+REPORT = "report"  # the type of what stream processors say
 LISTED_MAX = 1_000
 TIMEOUT_MS = 5_000
 Document = dict[str, Any]
@@ -47,12 +49,16 @@ def ask_alerts(folder: Path, request: Document, timeout_ms: int = TIMEOUT_MS) ->
     return answer
 
 
-def answer(table: AlertTable, status: Callable[[], Document], raw: bytes, at: Moment) -> bytes:
+def answer(
+    table: AlertTable, reports: Reports, status: Callable[[], Document], raw: bytes, at: Moment
+) -> bytes:
     """What to answer to a request; never raises: a request that is none gets an error."""
     try:
         request = json.loads(raw)
+        if request["type"] == REPORT:
+            return json.dumps(reports.take(request, at)).encode()
         found = _ANSWERS[request["type"]](table, request, at)
-    except (KeyError, TypeError, ValueError, UsageError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
         found = {"error": f"the request is refused: {error}"}
     return json.dumps({**found, "process": status()}).encode()
 

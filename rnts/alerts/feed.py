@@ -73,10 +73,14 @@ class Watched:
 
 
 class Feed:
-    """Fills `lives`; `counts` says what was told of rules that are none."""
+    """Fills `lives`; `counts` says what was told of rules that are none.
 
-    def __init__(self, lives: Lives, counts: Counter[str]) -> None:
+    knows_all: who tells was there before all entities, so that who is not listed is false at once.
+    """
+
+    def __init__(self, lives: Lives, counts: Counter[str], knows_all: bool = False) -> None:
         self.counts = counts
+        self._knows_all = knows_all
         self._lives = lives
         self._watched: dict[str, Watched] = {}
         self._by_key: dict[str, Watched] = {}
@@ -119,7 +123,8 @@ class Feed:
         if update.is_full:
             watched.listed.clear()
             watched.is_told = True
-            watched.complete_ns = now_ns + watched.rule.gap_ns + watched.rule.window_ns
+            wait_ns = 0 if self._knows_all else watched.rule.gap_ns + watched.rule.window_ns
+            watched.complete_ns = now_ns + wait_ns
         name = watched.rule.name
         if isinstance(update.changes, Changes) and may_storm(watched.rule, update.changes):
             self._lives.observe_all(name, update.changes, update.at_ns)

@@ -25,7 +25,8 @@ NO_DATA_REASON, LEFT_REASON, RECOVERED_REASON = "no data", "left", "recovered"
 class Sample(NamedTuple):
     """What a rule was found to be for one set of labels; NaN is unknown.
 
-    resolve: the truth of `resolve_when`; worst: (entity, value, share of the whole) each.
+    resolve: the truth of `resolve_when`; worst: (entity, value, share of the whole) each;
+    note: what a stream processor says of it.
     """
 
     truth: float
@@ -33,6 +34,7 @@ class Sample(NamedTuple):
     event_time_ns: int
     resolve: float = math.nan
     worst: tuple[tuple[str, float, float], ...] = ()
+    note: str = ""
 
 
 class Moment(NamedTuple):
@@ -73,6 +75,7 @@ class Life:
     changed_ns: int = 0  # when what is to be told changed last
     value: float = math.nan
     worst: tuple[tuple[str, float, float], ...] = ()
+    note: str = ""
     reason: str = ""
     is_without_data: bool = False
     is_gone: bool = False  # its entity has left
@@ -114,7 +117,7 @@ class Life:
         self.event_ns, self.heard_ns = sample.event_time_ns, at.steady_ns
         self.is_without_data = self.is_gone = False
         if sample.truth:
-            self.value, self.worst = sample.value, sample.worst
+            self.value, self.worst, self.note = sample.value, sample.worst, sample.note
             self._on_true(rule, passed_ns, at)
         else:
             has_recovered = sample.resolve if rule.has_resolve_when else 1.0

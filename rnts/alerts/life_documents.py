@@ -19,7 +19,7 @@ _OF_EACH = ("labels", "value")
 _plain = attrgetter(
     "rule", "rule_digest", "state", "episode", "held_ns", "samples", "event_ns", "newest",
     "heard_ns", "quiet_ns", "since_event_ns", "since_wall_ns", "changed_ns", "worst", "reason",
-    "is_without_data", "is_gone", "is_flapping",
+    "is_without_data", "is_gone", "is_flapping", "note",
 )  # fmt: skip
 
 
@@ -32,11 +32,8 @@ _FIELDS: dict[str, Any] = {
 
 def document_of(life: Life) -> dict[str, Any]:
     """All of a life that is not as at the beginning, as JSON keeps it."""
-    document = {
-        name: value
-        for name, value in vars(life).items()
-        if name in _FIELDS and value != _FIELDS[name]
-    }
+    said = vars(life)
+    document = {name: said[name] for name, usual in _FIELDS.items() if said[name] != usual}
     document["told"] = {name: vars(told) for name, told in life.told.items()}
     return document
 

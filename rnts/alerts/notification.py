@@ -188,6 +188,7 @@ def _listed(notice: Notice) -> dict[str, Any]:
         "since_event_ns": life.since_event_ns,
         "since_wall_ns": life.since_wall_ns,
         "is_without_data": life.is_without_data,
+        **({"note": life.note} if life.note else {}),
     }
 
 

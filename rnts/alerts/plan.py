@@ -7,7 +7,8 @@ from typing import NamedTuple
 from rnts.alerts.causes import usual_causes
 from rnts.alerts.feed import CONDITION, RESOLVE, query_key
 from rnts.alerts.flapping import Flapping
-from rnts.alerts.rule import ALERT, Receiver, Rule
+from rnts.alerts.reports import ReportRule
+from rnts.alerts.rule import ALERT, INTERVALS_WITHOUT_DATA, OK, Receiver, Rule
 from rnts.alerts.suppression import Inhibition, Matchers
 from rnts.durations import parse_duration_ns
 from rnts.rules.bounds import bound_of, shown_readings, window_of
@@ -16,6 +17,7 @@ from rnts.runtime import state_folder
 from rnts.settings import Settings
 from rnts.settings_alerts import Alert, ReceiverSettings
 from rnts.settings_alerts_check import LOG_ACTION
+from rnts.settings_processors import ProcessorRule
 from rnts.standing.query import Query
 
 
@@ -28,6 +30,7 @@ class Plan(NamedTuple):
     flapping: Flapping
     routes: dict[str, str]
     queries: dict[str, Query]
+    reports: tuple[ReportRule, ...] = ()
 
 
 def memory_folder(settings: Settings) -> Path:
@@ -38,10 +41,11 @@ def memory_folder(settings: Settings) -> Path:
 def make_plan(settings: Settings) -> Plan:
     """The plan of these settings, which are valid."""
     by_name = {each.name: each for each in settings.receivers}
-    rules = tuple(_rule(alert, by_name) for alert in settings.alerts)
+    asked = tuple(_rule(alert, by_name) for alert in settings.alerts)
+    reported = tuple(_report_rule(said, by_name) for said in settings.processors)
     # Also those that no rule names any more: who was told of a beginning hears of the end.
     known = (LOG_ACTION, *(action.name for action in settings.actions))
-    used = (name for alert in settings.alerts for name in _direct(alert))
+    used = (name for rule in settings.all_rules for name in _direct(rule))
     direct = dict.fromkeys((*known, *used))
     receivers = [Receiver(name) for name in direct]
     routes = {name: name for name in direct}
@@ -51,7 +55,7 @@ def make_plan(settings: Settings) -> Plan:
             receivers.append(_receiver(name, each))
             routes[name] = action
     return Plan(
-        rules,
+        asked + reported,
         tuple(receivers),
         tuple(
             Inhibition(_matchers(each.source), _matchers(each.target), each.equal)
@@ -59,11 +63,12 @@ def make_plan(settings: Settings) -> Plan:
         ),
         _flapping(settings),
         routes,
-        _queries(rules),
+        _queries(asked),
+        tuple(ReportRule(each.name, each.processor, each.at_least) for each in settings.processors),
     )
 
 
-def _direct(alert: Alert) -> tuple[str, ...]:
+def _direct(alert: Alert | ProcessorRule) -> tuple[str, ...]:
     """The actions of a rule that no receiver is between; the log where nobody else is told."""
     return alert.action or (() if alert.receivers else (LOG_ACTION,))
 
@@ -75,16 +80,11 @@ def _told_by(receiver: ReceiverSettings, action: str) -> str:
 
 def _rule(alert: Alert, receivers: Mapping[str, ReceiverSettings]) -> Rule:
     condition = parse_condition(alert.condition)
-    told = [
-        _told_by(receivers[name], action)
-        for name in alert.receivers
-        for action in receivers[name].actions
-    ]
     return Rule(
         alert.name,
         _one_line(alert.condition),
         alert.severity,
-        (*_direct(alert), *told),
+        _told(alert, receivers),
         condition.for_ns,
         parse_duration_ns(alert.keep_firing_for),
         alert.resolve_when is not None,
@@ -95,6 +95,32 @@ def _rule(alert: Alert, receivers: Mapping[str, ReceiverSettings]) -> Rule:
         bound_of(condition),
         window_of(condition),
         alert.causes or usual_causes(shown_readings(condition)),
+    )
+
+
+def _told(
+    alert: Alert | ProcessorRule, receivers: Mapping[str, ReceiverSettings]
+) -> tuple[str, ...]:
+    """Who is told of a rule's alerts."""
+    told = [
+        _told_by(receivers[name], action)
+        for name in alert.receivers
+        for action in receivers[name].actions
+    ]
+    return (*_direct(alert), *told)
+
+
+def _report_rule(said: ProcessorRule, receivers: Mapping[str, ReceiverSettings]) -> Rule:
+    """A processor says that something is so, and never that it is over: silence says that."""
+    return Rule(
+        said.name,
+        f"processor {said.processor}",
+        said.severity,
+        _told(said, receivers),
+        no_data=OK,
+        interval_ns=parse_duration_ns(said.lasts) // INTERVALS_WITHOUT_DATA,
+        limit=said.limit,
+        causes=said.causes,
     )
 
 

@@ -13,6 +13,7 @@ from rnts.alerts.feed import Feed
 from rnts.alerts.life import Moment
 from rnts.alerts.memory import Memory
 from rnts.alerts.plan import Plan, make_plan
+from rnts.alerts.reports import Reports
 from rnts.alerts.rounds import LOOK_EVERY_NS
 from rnts.alerts.rule import SECOND_NS
 from rnts.alerts.source import Source
@@ -29,15 +30,24 @@ class AlertService:
     """One step after the other; `due_ns` says when the next one is due at the latest."""
 
     def __init__(
-        self, settings: Settings, memory: Memory, workshop: Workshop, is_dry_run: bool = False
+        self,
+        settings: Settings,
+        memory: Memory,
+        workshop: Workshop,
+        is_dry_run: bool = False,
+        pool: ActionPool | None = None,
+        knows_all: bool = False,
     ) -> None:
+        """`pool` is told in place of one with the settings' actions; `knows_all`: see `Feed`."""
         self.plan = make_plan(settings)
         self._workshop = workshop
-        self.pool = ActionPool(workshop.make(settings), self.plan.routes, is_dry_run)
+        self.pool = pool or ActionPool(workshop.make(settings), self.plan.routes, is_dry_run)
         plan = self.plan
         self.table = AlertTable(plan.rules, plan.receivers, plan.inhibitions, plan.flapping)
         self.feed_counts: Counter[str] = Counter()
-        self._feed = Feed(self.table.lives, self.feed_counts)
+        self.report_counts: Counter[str] = Counter()
+        self._reports = Reports(self.table.lives, plan.reports, self.report_counts)
+        self._feed = Feed(self.table.lives, self.feed_counts, knows_all)
         self._desk = Desk(self.table, memory, self.pool)
         self._is_live, self._heard_ns = False, 0
         self._is_told_silent: bool | None = None  # nothing was said yet
@@ -61,7 +71,9 @@ class AlertService:
         self._note_life(source.is_live(now_ns), now_ns)
         is_repeated = self._is_live and self._feed.repeat(now_ns, source.alive_at_ns)
         at = Moment(now_ns, wall_ns)
-        answers = [answer(self.table, self.status, request, at) for request in requests]
+        answers = [
+            answer(self.table, self._reports, self.status, request, at) for request in requests
+        ]
         if not updates or is_repeated or answers or self._desk.is_snapshot_due(now_ns):
             self._desk.tick(now_ns, wall_ns)  # and so what was answered is remembered
         return answers
@@ -71,6 +83,8 @@ class AlertService:
         self._is_live = is_live
         if is_live:
             self._heard_ns = now_ns
+        if not self.plan.queries:
+            return  # nobody is asked
         is_silent = now_ns - self._heard_ns >= SILENCE_NS
         if is_live and self._is_told_silent is not False:
             log.info("the aggregator tells how %d rules are", len(self.plan.rules))
@@ -98,6 +112,7 @@ class AlertService:
         self.table.reload_telling(plan.receivers, plan.inhibitions, plan.flapping)
         self.table.reload(plan.rules)
         self._feed.reload(self.table.lives.rules)
+        self._reports.reload(plan.reports)
         source.replace(plan.queries, now_ns)
 
     def status(self) -> dict[str, Any]:
@@ -116,6 +131,7 @@ class AlertService:
                 "actions": dict(self.pool.counts),
                 "memory": dict(self._desk.memory.counts),
                 "feed": dict(self.feed_counts),
+                "reports": dict(self.report_counts),
             },
         }
 

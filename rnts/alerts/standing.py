@@ -1,7 +1,7 @@
 """The source of alerts for real: standing queries at an aggregator, over a link as agents have."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rnts.alerts.source import Source
 from rnts.links.choice import AgentEnd, agent_link
@@ -23,26 +23,26 @@ def open_source(
 ) -> Source:
     """Standing queries at an address; None is this machine's own aggregator."""
     options = LinkOptions.of(settings.telemetry.transport)
-    return StandingSource(endpoint or own_endpoint(settings), queries, options, now_ns)
+    address = checked_endpoint(endpoint or own_endpoint(settings))
+    return StandingSource(lambda: _connected(address, options), queries, now_ns)
+
+
+def _connected(endpoint: str, options: LinkOptions) -> AgentEnd:
+    """A link to an aggregator."""
+    link = agent_link(options)
+    try:
+        link.connect(endpoint)
+    except BaseException:
+        link.close()
+        raise
+    return link
 
 
 class _Connection:
     """One client of the aggregator: it may have so many expressions and no more."""
 
-    def __init__(
-        self,
-        endpoint: str,
-        queries: Mapping[str, Query],
-        options: LinkOptions,
-        now_ns: int,
-    ) -> None:
-        self.client = WatchClient(queries, now_ns)
-        self.link: AgentEnd = agent_link(options)
-        try:
-            self.link.connect(endpoint)
-        except BaseException:
-            self.link.close()
-            raise
+    def __init__(self, link: AgentEnd, queries: Mapping[str, Query], now_ns: int) -> None:
+        self.client, self.link = WatchClient(queries, now_ns), link
 
     def exchange(self, now_ns: int) -> list[Update]:
         """Say what is due, and take what has arrived, until nothing is left."""
@@ -67,10 +67,10 @@ class StandingSource:
     """The rules of one process, shared out among as many clients as they need."""
 
     def __init__(
-        self, endpoint: str, queries: Mapping[str, Query], options: LinkOptions, now_ns: int
+        self, open_link: Callable[[], AgentEnd], queries: Mapping[str, Query], now_ns: int
     ) -> None:
-        self.endpoint = checked_endpoint(endpoint)
-        self._options = options
+        """`open_link` connects one more client with the aggregator."""
+        self._open_link = open_link
         self._connections: list[_Connection] = []
         self._told_wrong: set[str] = set()
         self.replace(queries, now_ns)
@@ -81,7 +81,7 @@ class StandingSource:
         for connection, part in zip(self._connections, parts, strict=False):
             connection.client.replace(part)
         for part in parts[len(self._connections) :]:
-            self._connections.append(_Connection(self.endpoint, part, self._options, now_ns))
+            self._connections.append(_Connection(self._open_link(), part, now_ns))
         for connection in self._connections[len(parts) :]:
             connection.close()
         del self._connections[len(parts) :]
@@ -110,11 +110,12 @@ class StandingSource:
     @property
     def alive_at_ns(self) -> int:
         """Up to this time of the aggregator all is known that changed."""
-        return min(connection.client.alive_at_ns for connection in self._connections)
+        return min((each.client.alive_at_ns for each in self._connections), default=0)
 
     def due_ns(self, now_ns: int) -> int:
         """When somebody may have something to say."""
-        return now_ns + (_SAY_EVERY_NS if self.filenos() else _LOOK_EVERY_NS)
+        is_woken = len(self.filenos()) == len(self._connections)
+        return now_ns + (_SAY_EVERY_NS if is_woken else _LOOK_EVERY_NS)
 
     def filenos(self) -> list[int]:
         """Readable when something may have arrived; gRPC has none."""
@@ -128,7 +129,7 @@ class StandingSource:
 
 
 def _parts(queries: Mapping[str, Query]) -> list[dict[str, Query]]:
-    """The queries, as many together as a client may have; one part of none where there are none."""
+    """The queries, as many together as a client may have."""
     asked = list(queries.items())
-    starts = range(0, max(1, len(asked)), EXPRESSIONS_MAX)
+    starts = range(0, len(asked), EXPRESSIONS_MAX)
     return [dict(asked[first : first + EXPRESSIONS_MAX]) for first in starts]

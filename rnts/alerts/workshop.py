@@ -42,7 +42,7 @@ class Workshop:
         In that case what was made before is what there is.
         """
         said = {LOG_ACTION: ActionSettings(name=LOG_ACTION, kind="log")}
-        used = {name for entry in settings.alerts for name in entry.action}
+        used = {name for rule in settings.all_rules for name in rule.action}
         used |= {name for entry in settings.receivers for name in entry.actions}
         if EMERGENCY_ACTION in used:
             said[EMERGENCY_ACTION] = ActionSettings(name=EMERGENCY_ACTION, kind="publish")

@@ -171,6 +171,7 @@ class AnomalyDetector:
             score=finding.excess if math.isfinite(finding.excess) else None,
             suggested_actions=advice_for(scale.metric, is_high=finding.value > finding.mean),
             details=details,
+            labels={self._by: self._names[entity]},
         )
 
     def snapshot(self) -> bytes:

@@ -32,6 +32,7 @@ class Alert:
     entity: what it is about, such as the name of a group or of a neuron.
     value, expected: what was seen and what is usual, in the unit of `metric`.
     score: how far beyond the threshold; 1 is just at it.
+    labels: group, host or neuron of the entity, so that rules and silences may name them.
     """
 
     severity: str
@@ -44,6 +45,7 @@ class Alert:
     score: float | None = None
     suggested_actions: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.severity not in SEVERITIES:

@@ -92,7 +92,7 @@ class Reader:
         for record in self.records():
             if record.kind == Kind.GAP:
                 gaps += 1
-                lost[_reason(record)] += record.first
+                lost[gap_reason(record)] += record.first
             if record.kind != Kind.ENTRY:
                 continue
             first_ns, last_ns = record.at_ns if first_ns is None else first_ns, record.at_ns
@@ -143,7 +143,8 @@ def _find_magic(file: BinaryIO, start: int) -> int | None:
         start += len(raw) - len(RECORD_MAGIC) + 1
 
 
-def _reason(record: Record) -> str:
+def gap_reason(record: Record) -> str:
+    """Why frames are missing at a gap."""
     try:
         return str(json.loads(record.payload)["reason"])
     except (ValueError, KeyError, TypeError) as error:
