@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rnts.commands._alert_view import reaction_words
 from rnts.commands._format import duration, visible
 from rnts.errors import UsageError
 from rnts.settings_values import check_labels
@@ -48,6 +49,8 @@ def summary(answer: Document) -> str:
         words.append(f"cannot be remembered: {process['memory']}")
     if process["actions_left_alone"]:
         words.append("actions that fail: " + ", ".join(process["actions_left_alone"]))
+    if reaction := reaction_words({"alerts": answer}):
+        words.append(reaction)
     return visible(" · ".join(words))
 
 

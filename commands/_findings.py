@@ -1,9 +1,8 @@
 """What a snapshot document says is wrong, in sentences, the worst first."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import IntEnum
 
+from rnts.commands._alert_findings import of_alert_process, of_alerts
 from rnts.commands._document import (
     Document,
     health_counts,
@@ -15,6 +14,7 @@ from rnts.commands._document import (
     text,
     unaccounted,
 )
+from rnts.commands._finding import Finding, Level
 from rnts.commands._format import duration, exact, is_number
 from rnts.commands._history import History
 from rnts.spool_files import CONDITIONS
@@ -24,23 +24,6 @@ _FALL_MIN, _FALL_SHARE = 10, 0.08
 _LEFT_OUT = ("values_refused", "names_refused", "link_records_refused", "health_reasons_skipped")
 _CLOCK_RECENT_NS = 300_000_000_000  # what is shown of clocks is not older
 _NAMED_MAX = 3  # neurons that a finding names; the table has the rest
-
-
-class Level(IntEnum):
-    """How much a finding matters."""
-
-    OK = 0
-    UNKNOWN = 1
-    WARNING = 2
-    CRITICAL = 3
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that somebody should know, in one sentence."""
-
-    level: Level
-    text: str
 
 
 def imbalance(document: Document) -> str:
@@ -62,6 +45,7 @@ def findings(document: Document, history: History | None = None) -> list[Finding
         *_of_accounting(document, history.fresh_losses() if history else None),
         *_of_health(document),
         *of_alerts(document),
+        *of_alert_process(document),
         *of_errors(document),
         *(_of_change(document, history) if history else []),
         *of_processes(document),
@@ -204,20 +188,6 @@ def _of_health(document: Document) -> list[Finding]:
             who = ": " + ", ".join(named + more) if named else ""
             found.append(Finding(level, f"{exact(count)} {noun} {state}{who}"))
     return found
-
-
-def of_alerts(document: Document) -> list[Finding]:
-    """Alerts that fire, those of a rule together."""
-    firing: dict[tuple[str, str], int] = {}
-    for alert in rows(document, "alerts", "alerts"):
-        if alert.get("state") in ("firing", "recovering"):
-            key = text(alert, "rule"), text(alert, "severity")
-            firing[key] = firing.get(key, 0) + 1
-    levels = {"critical": Level.CRITICAL, "warning": Level.WARNING}
-    return [
-        Finding(levels.get(severity, Level.UNKNOWN), f"alert {rule} fires ({exact(count)})")
-        for (rule, severity), count in firing.items()
-    ]
 
 
 def of_errors(document: Document) -> list[Finding]:

@@ -6,7 +6,7 @@ from itertools import zip_longest
 from rich.cells import cell_len
 from rich.text import Text
 
-from rnts.commands import _population, _system
+from rnts.commands import _alert_view, _population, _system
 from rnts.commands._document import Document
 from rnts.commands._table import Section
 
@@ -17,6 +17,7 @@ _LINES_FIRST = 4  # what each table gets before any gets more
 # Tables in the order of their weight, with the lines that each is reckoned to take where tables
 # stand beside each other. Real lengths would move a table with every neuron that comes or goes.
 _TABLES: tuple[tuple[Callable[[Document], Section], int], ...] = (
+    (_alert_view.alerts, 6),
     (_population.sickest, 11),
     (_population.groups, 12),
     (_population.busiest, 11),

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from rnts.errors import ConnectError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from rnts.commands._alert_end import AlertEnd
     from rnts.links.options import LinkOptions
     from rnts.process import StopEvent
     from rnts.query import Client
@@ -44,11 +45,12 @@ def run_live(
     stop: "StopEvent",
     duration_s: float | None,
     as_json: bool,
+    alerts_folder: Path | None = None,
 ) -> int:
     """Run `children` (name → arguments) until stopped; the exit code.
 
     `duration_s` counts from the aggregator's first answer at `endpoint`, so that a slow start takes
-    nothing from it.
+    nothing from it. `alerts_folder` is the memory of the alert process, if that is a child.
     """
     from rnts.supervisor import Supervisor
 
@@ -58,12 +60,13 @@ def run_live(
     try:
         for name, arguments in children.items():
             supervisor.start(name, arguments, is_needed=name != "demo")
-        from rnts.query import Client  # the children start meanwhile
+        from rnts.commands._alert_end import AlertEnd  # the children start meanwhile
+        from rnts.query import Client
 
-        with Client(endpoint, link) as client:
+        with Client(endpoint, link) as client, closing(AlertEnd(alerts_folder)) as alerts:
             with ExitStack() as stack:
                 show = _screen(console, stack) if console else _lines(as_json)
-                snapshot = _watch(supervisor, client, show, stop, duration_s)
+                snapshot = _watch(supervisor, client, alerts, show, stop, duration_s)
             # The screen is left first: a second Ctrl-C may end this at any time.
             if supervisor.failed is None:
                 snapshot = _last_document(snapshot, _wind_down(supervisor, client))
@@ -94,6 +97,7 @@ def _next_steps() -> str:
 def _watch(
     supervisor: "Supervisor",
     client: "Client",
+    alerts: "AlertEnd",
     show: Any,
     stop: "StopEvent",
     duration_s: float | None,
@@ -106,6 +110,8 @@ def _watch(
         if supervisor.failed is not None:
             break
         newest = _ask(supervisor, client)
+        if newest is not None:
+            alerts.add_to(newest)
         if snapshot is None and newest is not None and duration_s is not None:
             deadline = time.monotonic() + duration_s
         snapshot = newest or snapshot
@@ -149,7 +155,8 @@ def _last_document(
     if at_work is None or after is None:
         return after or at_work
     watched = {key: at_work[key] for key in _OF_A_WINDOW} if at_work["window"] else {}
-    return after | watched
+    alerts = {"alerts": at_work["alerts"]} if "alerts" in at_work else {}
+    return after | watched | alerts
 
 
 def _screen_console() -> "Console | None":

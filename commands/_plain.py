@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from rnts.commands._alert_findings import of_alert_process, of_alerts
+from rnts.commands._alert_view import reaction_words
 from rnts.commands._document import (
     Document,
     health_counts,
@@ -10,7 +12,8 @@ from rnts.commands._document import (
     part,
     shown_percentiles,
 )
-from rnts.commands._findings import Level, findings, imbalance, of_errors, of_processes
+from rnts.commands._finding import Finding, Level
+from rnts.commands._findings import findings, imbalance, of_errors, of_processes
 from rnts.commands._format import clock, count, duration, exact, percent, visible
 
 if TYPE_CHECKING:
@@ -37,11 +40,18 @@ def plain_line(snapshot: Document | None) -> str:
         f"{count(number(snapshot, 'records_per_second'))} records/s",
         _neurons(snapshot),
         _percentiles("processing", part(snapshot, "metrics", "processing_time_ns")),
-        _percentiles("reaction", part(snapshot, "latency_ns")),
+        _percentiles("latency", part(snapshot, "latency_ns")),
+        reaction_words(snapshot),
         _losses(snapshot),
-        *(finding.text for finding in (*of_errors(snapshot), *of_processes(snapshot))),
+        *(finding.text for finding in _told(snapshot)),
     ]
     return visible(" | ".join(word for word in words if word))
+
+
+def _told(snapshot: Document) -> list[Finding]:
+    """What the verdict is for, beside what other words of the line say."""
+    alerts = (*of_alerts(snapshot), *of_alert_process(snapshot))
+    return [*of_errors(snapshot), *alerts, *of_processes(snapshot)]
 
 
 def _neurons(snapshot: Document) -> str:

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from rnts.commands import _vitals
 from rnts.commands._document import Document
-from rnts.commands._findings import Finding, Level, calm, findings
+from rnts.commands._finding import Finding, Level
+from rnts.commands._findings import calm, findings
 from rnts.commands._format import clock, elapsed
 from rnts.commands._history import History
 from rnts.commands._layout import WIDE_CELLS, body

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
+from rnts.commands._alert_findings import REACTION_TARGET_NS
+from rnts.commands._alert_view import alerts_line, reaction_line
 from rnts.commands._document import (
     Document,
     explain,
@@ -14,7 +16,8 @@ from rnts.commands._document import (
     part,
     shown_percentiles,
 )
-from rnts.commands._findings import Finding, Level, imbalance
+from rnts.commands._finding import Finding, Level
+from rnts.commands._findings import imbalance
 from rnts.commands._format import ABSENT, count, duration, exact, percent
 from rnts.commands._history import History
 from rnts.commands._table import LABEL, LABEL_CELLS, NARROW_CELLS, Cell, Part, labelled, line
@@ -34,7 +37,6 @@ LEVEL_BADGE = {
     Level.WARNING: "black on yellow",
     Level.CRITICAL: "bold white on red",
 }
-REACTION_TARGET_NS = 10_000_000  # what RNTS promises for the 99th percentile
 BAR_CELLS_MAX = 40
 _BAR_CELLS_MIN = 8
 # What is wrong stays longest where room is scarce.
@@ -61,13 +63,15 @@ def verdict(found: Sequence[Finding], calm: str, width: int, limit: int) -> list
 
 
 def vital_signs(document: Document, width: int, history: History, reasons: int) -> list[Text]:
-    """Rate, health, losses with a line for each of `reasons`, and times: in order of weight."""
+    """Rate, health, losses with a line for each of `reasons`, alerts, times: in order of weight."""
     return [
         rate_line(document, history, width),
         neurons_line(document, width),
         *losses_lines(document, history.fresh_losses(), width, reasons),
+        *alerts_line(document, width),
+        *reaction_line(document, width),
         processing_line(document, width),
-        reaction_line(document, width),
+        latency_line(document, width),
     ]
 
 
@@ -133,13 +137,13 @@ def processing_line(document: Document, width: int) -> Text:
     return labelled("processing", parts, width, short="proc")
 
 
-def reaction_line(document: Document, width: int) -> Text:
+def latency_line(document: Document, width: int) -> Text:
     """The time from the making of a record until it was folded."""
     latency = part(document, "latency_ns")
     slow = (number(latency, "percentiles", "99") or 0) > REACTION_TARGET_NS
     style = LEVEL_STYLE[Level.WARNING] if slow else ""
     parts = [*_percentiles(latency, style), Part(5, (("record → folded", LABEL),))]
-    return labelled("reaction", parts, width, short="reac")
+    return labelled("latency", parts, width, short="lat")
 
 
 def _percentiles(metric: Document, style: str = "") -> list[Part]:

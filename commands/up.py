@@ -59,5 +59,10 @@ def up(
         **({"demo": demo_arguments} if demo else {}),
         **({"alert": ["alert", "--connect", endpoint, *open_flag, *common]} if has_rules else {}),
     }
+    folder = None
+    if has_rules:
+        from rnts.alerts.plan import memory_folder
+
+        folder = memory_folder(settings)
     with guard:
-        raise typer.Exit(run_live(children, endpoint, link, stop, duration_s, as_json))
+        raise typer.Exit(run_live(children, endpoint, link, stop, duration_s, as_json, folder))

@@ -21,6 +21,7 @@ from rnts.links.options import LinkOptions
 from rnts.process import Stop
 from rnts.receiver import Receiver
 from rnts.standing.engine import Engine
+from rnts.standing.engines import Engines
 from rnts.standing.standing import Standing
 from rnts.taps import Taps
 from rnts.watermarks import Watermarks
@@ -63,7 +64,8 @@ class Aggregator:
         self.hearing = Hearing(self.state, self.receiver, self.watermarks, self.refused, self._send)
         self.commits = Commits(self.state, self.receiver, keeper, self._send)
         life = self.receiver.receiver_id
-        self.standing = Standing(life, engine or windows.reflex, self.link.send)
+        both = engine or Engines(windows.reflex, windows.canaries)
+        self.standing = Standing(life, both, self.link.send)
         self.taps = Taps(self.receiver, self.link.send)
         self.hearing.pass_on = self.taps.pass_on
         self._evaluated_ns = self._tidy_ns = 0

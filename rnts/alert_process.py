@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from rnts.alerts.canary_cage import CanaryCage
 from rnts.alerts.control import control_endpoint
 from rnts.alerts.memory import Memory
 from rnts.alerts.plan import memory_folder
@@ -59,11 +60,12 @@ def run_alert(
         memory = _memory(folder)
         workshop = Workshop()
         stack.callback(workshop.close)
-        service = AlertService(settings, memory, workshop, is_dry_run)
+        cage = CanaryCage(None if is_dry_run else folder)
+        service = AlertService(settings, memory, workshop, is_dry_run, cage=cage)
         control = ControlLink(control_endpoint(folder))
         stack.callback(control.close)
         now_ns = time.monotonic_ns()
-        source = open_source(settings, service.plan.queries, now_ns)
+        source = open_source(settings, service.queries, now_ns)
         stack.callback(source.close)
         service.begin(now_ns, time.time_ns())
         stack.callback(lambda: service.close(time.monotonic_ns()))

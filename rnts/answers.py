@@ -48,6 +48,7 @@ def snapshot_of(aggregator: "Aggregator") -> dict[str, Any]:
         "late": aggregator.hearing.intake.late.document(),
         "standing": aggregator.standing.document(),
         "taps": aggregator.taps.document(),
+        "canaries": aggregator.windows.canaries.document(),
         "ledger": None if keeper is None else keeper.document(aggregator.state),
     }
     return snapshot(

@@ -7,6 +7,7 @@ in a digest is exact: moments as doubles, histograms bucket by bucket.
 import json
 import struct
 import zlib
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,7 +118,8 @@ class Digests:
     def __init__(self, panes: Panes, population: Population) -> None:
         self.is_on = False
         self.dropped = 0  # digests that lost their statistics for want of room
-        self.unlisted = 0  # records of windows of which nothing at all is written
+        self.unlisted = 0  # records of closed windows of which no digest tells
+        self._left_out: Counter[int] = Counter()  # the same of windows that are open
         self._panes, self._population = panes, population
         self._waiting: list[Digest] = []
         self._whole = 0  # of those waiting, the first that has its statistics
@@ -137,9 +139,18 @@ class Digests:
             self._revised.add(window)
             self._revisions[window] = self._revisions.get(window, 0) + 1
 
+    def leave_out(self, window: int, records: int, is_closed: bool) -> None:
+        """A window has got records that are in no statistics: those of canaries."""
+        if is_closed:
+            self.unlisted += records
+        else:
+            self._left_out[window] += records
+
     def close(self, first: int, end: int, sealed_before: int, complete: bool) -> None:
         """The windows first … end - 1 close, all before `sealed_before` are sealed."""
         self._take_revised()
+        for window in [window for window in self._left_out if window < end]:
+            self.unlisted += self._left_out.pop(window)
         for window in range(max(first, sealed_before), end):
             self._complete[window] = complete  # for records that come late into one that had none
         for window in sorted(self._panes.records()):

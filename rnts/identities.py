@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 
+from rnts.canary_ids import GROUP, is_canary
 from rnts.text import check_string, join_strings, name_to_id
 
 _ID_MAX = (1 << 64) - 1
@@ -23,6 +24,10 @@ def identity_of(
     chosen = name_to_id(name) if neuron_id is None else neuron_id
     if not isinstance(chosen, int) or not 0 < chosen <= _ID_MAX:
         raise ValueError(f"neuron_id must be an int in 1 … 2^64 - 1, not {chosen!r}")
+    if is_canary(chosen) and neuron_id is not None and group != GROUP:
+        raise ValueError(
+            f"neuron_id {chosen} is kept for canaries, which nobody sees; take another"
+        )
     return chosen, join_strings(name, group, role, host or _host_name())
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnts.aligned import aligned_zeros
+from rnts.canary_ids import is_canary
 from rnts.kernels import neurons as table
 from rnts.model import Health, Kind
 from rnts.records import RECORDS_MAX, Records
@@ -88,6 +89,8 @@ class Population:
     def take_names(self, records: Records, now_ns: int) -> None:
         """Take in the neurons that name themselves, and their groups."""
         (indices,) = (records.kinds[: records.count] == _NAME).nonzero()
+        if indices.size:
+            indices = indices[~is_canary(records.ids[indices])]
         if self._gone:
             is_news = [not self._is_told_again(records, index) for index in indices.tolist()]
             indices = indices[np.array(is_news, bool)]

@@ -172,6 +172,13 @@ class FlappingSettings(Section):
         return self
 
 
+class CanarySettings(Section):
+    """Records of our own that measure how long the way from a record to its action takes."""
+
+    enabled: bool = setting("whether the way from a record to its action is measured")
+    interval: Length = duration("mean time between two records that measure it", "1s")
+
+
 class Alerting(Section):
     """What all alerts share."""
 
@@ -181,6 +188,7 @@ class Alerting(Section):
         example="/var/lib/rnts/alerts",
     )
     flapping: FlappingSettings
+    canary: CanarySettings
 
 
 def _listed(meaning: str, what: str, example: Mapping[str, Any]) -> Any:

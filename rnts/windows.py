@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnts.canaries import Canaries, places_of_canaries, stretches_between
 from rnts.closed_window import ClosedWindow, close_window
 from rnts.digest import Digests
 from rnts.fold_arrays import block, codes
@@ -70,6 +71,7 @@ class Windows:
         self.digests = Digests(self.panes, self.population)
         self.traffic = Traffic()
         self.reflex = Engine(self.population)
+        self.canaries = Canaries()
         self.events = RecentEvents()
         self.overflow_records = 0  # of neurons beyond `max_neurons`
         self.values_refused = 0  # NaN, infinity, and states and weights that are none
@@ -87,10 +89,7 @@ class Windows:
             np.zeros(REASONS_MAX, np.int64),
             np.zeros(len(NAMES), np.int64),
         )
-        self._arrays = (
-            self.population.arrays,
-            self.panes.arrays,
-        )
+        self._arrays = (self.population.arrays, self.panes.arrays)
         self._work = (
             codes(),
             self._notes,
@@ -136,10 +135,20 @@ class Windows:
             records.text,
         )
         filled: Counter[int] = Counter()
+        canaries = places_of_canaries(records)
+        for first, end in stretches_between(canaries, records.count):
+            state[words.NEXT], state[words.END] = first, end
+            self._fold_stretch(batch, end, filled)
+        self.population.welcome()
+        folded = self._after_fold(records, state.tolist(), dict(filled))
+        return self._with_canaries(folded, records, canaries) if canaries else folded
+
+    def _fold_stretch(self, batch: tuple[np.ndarray, ...], end: int, filled: Counter[int]) -> None:
+        """Fold records from NEXT up to `end`, and open the windows that they need."""
         stopped_at = -1
-        while stopped_at < records.count:
+        while stopped_at < end:
             if stopped_at >= 0:
-                self._open(int(records.times_ns[stopped_at]) // self.window_ns)
+                self._open(int(batch[1][stopped_at]) // self.window_ns)
             held = self.panes.counts()
             beside = (self.traffic.arrays, self.reflex.arrays)
             stopped_at = fold(batch, *self._arrays, beside, *self._work)
@@ -147,8 +156,19 @@ class Windows:
                 filled[window] += count
                 if window < self.boundary:  # before it is pushed out
                     self._revise(window)
-        self.population.welcome()
-        return self._after_fold(records, state.tolist(), dict(filled))
+
+    def _with_canaries(self, folded: Folded, records: Records, places: list[int]) -> Folded:
+        """What became of a batch with its canaries, which are in no window's statistics."""
+        late, future, windows = self.canaries.fold(records, places, self._state)
+        for window, count in windows.items():
+            self.digests.leave_out(window, count, is_closed=window < self.boundary)
+        return folded._replace(
+            aggregated=folded.aggregated + sum(windows.values()),
+            late=folded.late + late,
+            future=folded.future + future,
+            window_last=max((folded.window_last, *windows)),
+            windows=dict(Counter(folded.windows) + Counter(windows)),
+        )
 
     def _revise(self, window: int) -> None:
         """Late records were folded into a window that is closed."""
@@ -224,4 +244,5 @@ class Windows:
         self._swept_ns = now_ns
         silent_since_ns = now_ns - self._retire_after_ns
         self.population.retire(now_ns, silent_since_ns)
+        self.canaries.retire(silent_since_ns)
         self.traffic.forget(silent_since_ns)

@@ -81,7 +81,7 @@ class PlayedWindows:
     """Stands for `rnts.windows.Windows`."""
 
     def __init__(self, window_ns: int, unsealed: int) -> None:
-        self.reflex = PlayedEngine()
+        self.reflex = self.canaries = PlayedEngine()
         self.window_ns, self._unsealed = window_ns, unsealed
         self.boundary = self.sealed_before = 0
         self.panes = PlayedPanes()

@@ -1,5 +1,6 @@
 """`rnts up` with rules: from a neuron of a real program to a command, through deaths on the way."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,10 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from process_tools import children, has_agent, program, run, running, snapshot, until
+from process_tools import (
+    audit,
+    children,
+    has_agent,
+    program,
+    run,
+    running,
+    segments,
+    snapshot,
+    until,
+)
 from settings_tools import isolate
 
+from rnts.alerts.control import ask_alerts
+from rnts.errors import RntsError
 from rnts.model import Health
+from rnts.runtime import runtime_folder, state_folder
 
 NEEDED = ("rnts.standing", "rnts.reflex.engine")
 pytestmark = pytest.mark.skipif(
@@ -54,12 +68,35 @@ def documents(path: Path) -> list[dict[str, Any]]:
 
 def alerts() -> dict[str, Any]:
     """What the alert process says."""
-    result = run("alert", "list", "--json")
-    return dict(json.loads(result.stdout)) if result.returncode == 0 else {"process": {}}
+    with contextlib.suppress(RntsError):
+        return ask_alerts(Path(state_folder(), "alerts"), {"type": "alerts"}, 1_000)
+    return {"process": {}}
+
+
+def reaction() -> dict[str, Any]:
+    """What its canary measured in the last minute."""
+    return dict((alerts()["process"].get("reaction") or {}).get("minute") or {})
+
+
+def look_for_canaries() -> None:
+    """They are counted, and nobody sees them, neither in the population nor as an alert."""
+    document = snapshot()
+    canaries = document["aggregator"]["canaries"]["records"]
+    assert canaries and document["accounting"]["aggregated"] == canaries + 1
+    assert list(document["groups"]) == ["g"] and document["neurons"]["known"] == 1
+    assert [alert["rule"] for alert in alerts()["alerts"]] == ["sick"]
+    assert "reaction " in run("status").stdout
+    code, books = audit()
+    assert (code, books["balanced"], books["problems"]) == (0, True, [])
+
+
+def segments_of_canaries() -> list[Path]:
+    """What an alert process would leave behind where no agent fetches it."""
+    return [path for path in segments(Path(runtime_folder())) if f"{os.getpid()}-" not in path.name]
 
 
 def test_a_neuron_turns_critical_and_recovers(noted: Path) -> None:
-    """One notification each, although the alert process is killed in between; status tells."""
+    """One notification each, although the alert process is killed in between; a canary measures."""
     with program() as producer, running("up", "--no-host", "--json") as process:
         until(lambda: has_agent(snapshot()) and "alert" in children(process))
         neuron = producer.neuron("worker", group="g")
@@ -73,10 +110,14 @@ def test_a_neuron_turns_critical_and_recovers(noted: Path) -> None:
         until(lambda: children(process).get("alert", pid) != pid)
         until(lambda: alerts()["process"].get("is_live"))
         assert kinds(noted) == ["firing"]
+        until(lambda: reaction().get("count"))
+        look_for_canaries()
         neuron.health(Health.HEALTHY)
         until(lambda: kinds(noted) == ["firing", "resolved"])
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        last = json.loads(process.communicate(timeout=30)[0])
+        assert last["accounting"]["balanced"] and not segments_of_canaries()
+        assert last["alerts"]["process"]["reaction"]["minute"]["count"]
     (alert,) = documents(noted)[0]["alerts"]
     assert (alert["labels"]["neuron"], alert["bound"]) == ("worker", "== critical")
     assert process.returncode == 130

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ledger_tools import NUMBER, SECOND, START, Agent, Aggregate, described, digests_of
 from naive_windows import Item
 
+from rnts.canary_ids import first_id
 from rnts.ledger_audit import audit_ledger
 
 SECONDS = 8
@@ -18,7 +19,7 @@ MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # where nothing
 
 
 def story(chance: random.Random, agents: list[Agent]) -> None:
-    """Frames of neurons with counters and levels, in the order of time but for a little."""
+    """Frames of neurons with counters and levels, and canaries, about in the order of time."""
     for agent in agents:
         grown = [0, 0, 0]
         for tick in range(4 * SECONDS):
@@ -29,6 +30,8 @@ def story(chance: random.Random, agents: list[Agent]) -> None:
                 time_ns = START + tick * SECOND // 4 + chance.randrange(SECOND // 4)
                 values = {"messages_sent": grown[which], "queue_depth": chance.randrange(5)}
                 items.append(Item(agent.agent_id * 10 + which, time_ns, values=values))
+            if chance.random() < 0.3:
+                items.append(Item(first_id(agent.agent_id), START + tick * SECOND // 4))
             agent.cut(items, START + (tick + 1) * SECOND // 4)
         agent.cut([], START + (SECONDS + 9) * SECOND)
 

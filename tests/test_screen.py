@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
-from screen_tools import SNAPSHOT, changed, draw, screen, without_faults
+from screen_tools import SNAPSHOT, alerts, changed, draw, reaction, screen, without_faults
 
 from rnts.commands._format import visible
 from rnts.commands._plain import is_live, plain_line
@@ -41,6 +41,9 @@ def with_name(name: str) -> dict[str, Any]:
     for row in document["links"]["top"]:
         row.update(source=name, target=name)
     document["agents"][0].update(host=name, state=name)
+    document["alerts"] = alerts(reaction(1, lane_full=1), actions_left_alone=[name], memory=name)
+    for row in document["alerts"]["alerts"]:
+        row.update(rule=name, bound=name, labels={"neuron": name, "group": name})
     return document
 
 
@@ -61,7 +64,7 @@ def test_80x24_shows_what_is_wrong_first_then_the_vital_signs() -> None:
         "             lane_full             12,041  the agent did not drain the lane in…",
         "             late                     212  the record came after its window ha…",
         " processing  p50 9.31 µs  p99 1.98 ms  p99.9 44.3 ms  ±0.54 %  max 311 ms",
-        " reaction    p50  412 µs  p99 1.31 ms  p99.9 2.48 ms  ±0.54 %  record → folded",
+        " latency     p50  412 µs  p99 1.31 ms  p99.9 2.48 ms  ±0.54 %  record → folded",
     ]
     assert lines[14].startswith(" sickest 4/16  ")
     assert lines[19].startswith(" groups 3/4  ")
@@ -263,7 +266,7 @@ def test_the_plain_line_says_it_all_in_one_line() -> None:
         "904k records/s",
         "1,024 neurons (13 degraded, 3 critical)",
         "processing p50 9.31 µs p99 1.98 ms p99.9 44.3 ms ±0.54 %",
-        "reaction p50 412 µs p99 1.31 ms p99.9 2.48 ms ±0.54 %",
+        "latency p50 412 µs p99 1.31 ms p99.9 2.48 ms ±0.54 %",
         "12,257 lost (lane_full 12,041, late 212, invalid 3, torn 1), balanced",
         "errors in the last window: motor/17 4, motor/18 3, cortex/2/113 2, …",
     ]

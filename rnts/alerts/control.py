@@ -1,9 +1,11 @@
 """What people ask of a running alert process: silences, and the alerts as they are."""
 
 import hashlib
+import heapq
 import json
 import math
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 from rnts.alerts.life import Life, Moment
 from rnts.alerts.reports import Reports
+from rnts.alerts.rule import SEVERITIES, Labels
 from rnts.alerts.suppression import Silence, make_matchable
 from rnts.alerts.table import AlertTable
 from rnts.errors import ConnectError, RntsError, UsageError
@@ -26,27 +29,50 @@ Document = dict[str, Any]
 
 def control_endpoint(folder: Path) -> str:
     """Where the process that remembers its alerts in `folder` is asked."""
-    place = hashlib.blake2b(str(folder.absolute()).encode(), digest_size=4).hexdigest()
-    return f"ipc://{runtime_folder()}/alerts-{place}.sock"
+    return f"ipc://{runtime_folder()}/alerts-{place_of(folder)}.sock"
+
+
+def place_of(folder: Path) -> str:
+    """What tells the process that remembers its alerts in `folder` from others."""
+    return hashlib.blake2b(str(folder.absolute()).encode(), digest_size=4).hexdigest()
+
+
+class AlertClient:
+    """Asks the process that works in `folder`, one question after the other."""
+
+    def __init__(self, folder: Path) -> None:
+        endpoint = control_endpoint(folder)
+        self._path = Path(endpoint.removeprefix("ipc://"))
+        self._link = QueryLink(endpoint)
+        self._nobody = (
+            f"no rnts alert works in {folder}; start it: `rnts alert --rules FILE`, or `rnts up`"
+        )
+
+    def ask(self, request: Document, timeout_ms: int = TIMEOUT_MS) -> Document:
+        """Its answer; raises ConnectError where there is none, and RntsError where it refuses."""
+        if not self._path.exists():
+            raise ConnectError(self._nobody)
+        try:
+            *_, body = self._link.ask([json.dumps(request).encode()], timeout_ms)
+        except ConnectError as error:
+            raise ConnectError(self._nobody) from error
+        answer: Document = json.loads(body)
+        if "error" in answer:
+            raise RntsError(str(answer["error"]))
+        return answer
+
+    def close(self) -> None:
+        """Let go of the link."""
+        self._link.close()
 
 
 def ask_alerts(folder: Path, request: Document, timeout_ms: int = TIMEOUT_MS) -> Document:
-    """The answer of the process that works in `folder`; raises an error where it refuses."""
-    endpoint = control_endpoint(folder)
-    message = f"no rnts alert works in {folder}; start it: `rnts alert --rules FILE`, or `rnts up`"
-    if not Path(endpoint.removeprefix("ipc://")).exists():
-        raise ConnectError(message)
-    link = QueryLink(endpoint)
+    """Ask once; see `AlertClient.ask`."""
+    client = AlertClient(folder)
     try:
-        *_, body = link.ask([json.dumps(request).encode()], timeout_ms)
-    except ConnectError as error:
-        raise ConnectError(message) from error
+        return client.ask(request, timeout_ms)
     finally:
-        link.close()
-    answer: Document = json.loads(body)
-    if "error" in answer:
-        raise RntsError(str(answer["error"]))
-    return answer
+        client.close()
 
 
 def answer(
@@ -97,10 +123,30 @@ def _silences(table: AlertTable, request: Document, at: Moment) -> Document:
 
 
 def _alerts(table: AlertTable, request: Document, at: Moment) -> Document:
+    """The alerts, the worst that fire first, `limit` of them; and how many there are by rule."""
     lives = [life for life in table.lives.by_key.values() if life.is_active]
-    lives.sort(key=lambda life: (not life.is_firing, life.since_wall_ns, life.rule, life.labels))
-    listed = [_alert(table, life, at) for life in lives[:LISTED_MAX]]
-    return {"wall_ns": at.wall_ns, "count": len(lives), "alerts": listed}
+    limit = min(LISTED_MAX, int(request.get("limit", LISTED_MAX)))
+    rule_of = table.lives.rule_of
+
+    def weight(life: Life) -> tuple[bool, int, int, str, Labels]:
+        severity = SEVERITIES.index(rule_of(life).severity)
+        return not life.is_firing, -severity, life.since_wall_ns, life.rule, life.labels
+
+    listed = [_alert(table, life, at) for life in heapq.nsmallest(limit, lives, key=weight)]
+    rules = [rule_of(life) for life in lives]
+    counts = Counter(
+        (rule.name, rule.severity, life.state) for rule, life in zip(rules, lives, strict=True)
+    )
+    named = ("rule", "severity", "state", "count")
+    return {
+        "wall_ns": at.wall_ns,
+        "count": len(lives),
+        "counts": [
+            dict(zip(named, (*which, count), strict=True))
+            for which, count in sorted(counts.items())
+        ],
+        "alerts": listed,
+    }
 
 
 def _alert(table: AlertTable, life: Life, at: Moment) -> Document:

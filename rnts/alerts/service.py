@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rnts.alerts.actions import ActionPool
+from rnts.alerts.canary_cage import CanaryCage
 from rnts.alerts.control import answer
 from rnts.alerts.desk import Desk
 from rnts.alerts.feed import Feed
@@ -20,6 +21,7 @@ from rnts.alerts.source import Source
 from rnts.alerts.table import AlertTable
 from rnts.alerts.workshop import Workshop
 from rnts.settings import Settings
+from rnts.standing.query import Query
 
 SILENCE_NS = 2 * SECOND_NS  # of an aggregator, after which it is said
 
@@ -37,6 +39,7 @@ class AlertService:
         is_dry_run: bool = False,
         pool: ActionPool | None = None,
         knows_all: bool = False,
+        cage: CanaryCage | None = None,
     ) -> None:
         """`pool` is told in place of one with the settings' actions; `knows_all`: see `Feed`."""
         self.plan = make_plan(settings)
@@ -49,6 +52,8 @@ class AlertService:
         self._reports = Reports(self.table.lives, plan.reports, self.report_counts)
         self._feed = Feed(self.table.lives, self.feed_counts, knows_all)
         self._desk = Desk(self.table, memory, self.pool)
+        self._cage = cage or CanaryCage()
+        self._cage.reload(settings)
         self._is_live, self._heard_ns = False, 0
         self._is_told_silent: bool | None = None  # nothing was said yet
         self._reloads = 0
@@ -65,9 +70,10 @@ class AlertService:
 
         What is new is told before anything that takes longer is done.
         """
-        if updates := source.exchange(now_ns):
+        if updates := self._cage.pick(source.exchange(now_ns)):
             self._feed.take(updates, now_ns)
             self._desk.tick(now_ns, wall_ns)
+        self._cage.step(source, now_ns, wall_ns)
         self._note_life(source.is_live(now_ns), now_ns)
         is_repeated = self._is_live and self._feed.repeat(now_ns, source.alive_at_ns)
         at = Moment(now_ns, wall_ns)
@@ -97,6 +103,7 @@ class AlertService:
         """When the next step is due, where nothing happens before."""
         is_busy = self.table.lives.by_key or self.table.outbox
         due = [now_ns + (LOOK_EVERY_NS if is_busy else SECOND_NS), source.due_ns(now_ns)]
+        due.append(self._cage.due_ns(now_ns))
         feed_ns = self._feed.due_ns()
         if self._is_live and feed_ns is not None and is_busy:
             due.append(feed_ns)
@@ -113,7 +120,13 @@ class AlertService:
         self.table.reload(plan.rules)
         self._feed.reload(self.table.lives.rules)
         self._reports.reload(plan.reports)
-        source.replace(plan.queries, now_ns)
+        self._cage.reload(settings)
+        source.replace(self.queries, now_ns)
+
+    @property
+    def queries(self) -> dict[str, Query]:
+        """What is to be asked of the aggregator."""
+        return {**self.plan.queries, **self._cage.queries}
 
     def status(self) -> dict[str, Any]:
         """How the process itself is."""
@@ -126,6 +139,7 @@ class AlertService:
             "memory": self._desk.memory.condition,
             "actions_left_alone": self.pool.conditions(),
             "waiting": len(self.table.outbox),
+            "reaction": self._cage.document(),
             "counts": {
                 "alerts": dict(self.table.counts),
                 "actions": dict(self.pool.counts),
@@ -137,6 +151,7 @@ class AlertService:
 
     def close(self, now_ns: int) -> None:
         """Let running actions end, then remember everything a last time."""
+        self._cage.close(now_ns)
         self.pool.close()
         self._desk.close(now_ns)
 

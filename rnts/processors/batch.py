@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnts.canary_ids import is_canary
 from rnts.frame import Frame
 from rnts.model import EVENTS, FIELD, METRIC_NAMES, METRICS, Kind
 from rnts.records import Records
@@ -96,7 +97,8 @@ class Batching:
         )  # fmt: skip
 
     def _take_names(self, records: Records) -> None:
-        (indices,) = (records.kinds[: records.count] == Kind.NAME).nonzero()
+        is_name = records.kinds[: records.count] == Kind.NAME
+        (indices,) = (is_name & ~is_canary(records.ids[: records.count])).nonzero()
         for index in indices.tolist():
             name, group, *_ = [*records.strings(index), "", ""]
             place = self._groups.setdefault(group or DEFAULT_GROUP, len(self._group_names))
@@ -115,8 +117,9 @@ _NOTHING = (
 
 
 def _columns(records: Records) -> tuple[NDArray[Any], ...]:
-    """The columns of all records but names, and which records those are."""
-    (rows,) = (records.kinds[: records.count] != Kind.NAME).nonzero()
+    """The columns of all records but names and canaries', and which records those are."""
+    is_record = records.kinds[: records.count] != Kind.NAME
+    (rows,) = (is_record & ~is_canary(records.ids[: records.count])).nonzero()
     masks, values = records.masks[rows], records.values[rows]
     metrics = np.full((len(rows), len(METRICS)), np.nan)
     for metric in METRICS:

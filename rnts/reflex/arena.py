@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 # Linux's number; Python has a name for it from 3.13 on.
 _MAP_NORESERVE = 0x4000
-_ADDRESSES = 1 << 36  # of which only what is written takes memory, a page at a time
+# Addresses for each byte that may be lent: only what is written takes memory, a page at a time.
+_ADDRESSES = 64
 _PAGE_WORDS = mmap.PAGESIZE // 8
 WORD_BYTES = 8
 
@@ -61,7 +62,7 @@ class Arena:
         """Map the addresses, once they are needed."""
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
         try:
-            self._memory = mmap.mmap(-1, _ADDRESSES, flags=flags)
+            self._memory = mmap.mmap(-1, _ADDRESSES * self.bytes_max, flags=flags)
         except OSError as error:
             raise ValueError(f"the system has no addresses for expressions: {error}") from error
         self.cells = np.frombuffer(self._memory, np.float64)
