@@ -103,9 +103,19 @@ def _watch(
     duration_s: float | None,
 ) -> dict[str, Any] | None:
     """Look at the population until it is time, or a child cannot run; the last snapshot."""
-    snapshot, looks = None, 0
+    from rnts.commands._plain import plain_line
+    from rnts.turns import Turns
+
+    snapshot: dict[str, Any] | None = None
+    looks = 0
+
+    def summary() -> str | None:
+        is_whole = all(child.pid for child in supervisor.children if child.is_needed)
+        return plain_line(snapshot) if snapshot and is_whole else None
+
+    turns = Turns(stop, stop.manager, summary)
     deadline = None if duration_s is None else time.monotonic() + _START_S
-    while not stop.is_set() and (deadline is None or time.monotonic() < deadline):
+    while not turns.is_set() and (deadline is None or time.monotonic() < deadline):
         supervisor.check()
         if supervisor.failed is not None:
             break

@@ -37,6 +37,7 @@ COMMANDS = (
     "config",
     "rules",
     "keys",
+    "service",
     "bench",
     "doctor",
     "warmup",

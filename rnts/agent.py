@@ -182,6 +182,15 @@ class Agent:
             "host_source": self._host_report(),
         }
 
+    def summary(self) -> str:
+        """How it is, in one line."""
+        _, records = self._sender.backlog()
+        link = "delivers to" if self._lives.is_ready else "looks for an aggregator at"
+        lanes, segments = len(self._collector.lanes), len(self._collector.segments)
+        return (
+            f"{link} {self._endpoint}; {lanes} lanes, {segments} segments, {records} records wait"
+        )
+
     def _finish(self) -> None:
         """Deliver what was recorded before the end."""
         deadline_ns = time.monotonic_ns() + _DRAIN_AT_END_NS

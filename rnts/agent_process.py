@@ -17,6 +17,7 @@ from rnts.settings_spool import SpoolSettings
 from rnts.spool_folder import default_folder
 from rnts.spool_parts import SpoolLimits
 from rnts.spooling import SpoolOptions
+from rnts.turns import Turns
 from rnts.warmup import load_kernels
 
 _MS = 1_000_000
@@ -59,7 +60,8 @@ def run_agent(settings: Settings, stop: StopEvent) -> None:
     settle()
     sleep_precisely()
     try:
-        agent.run(stop, before_end=host.stop if host else lambda: None)
+        turns = Turns(stop, stop.manager, agent.summary)
+        agent.run(turns, before_end=host.stop if host else lambda: None)
     finally:
         if host:
             host.stop()

@@ -12,6 +12,7 @@ from rnts.links.options import LinkOptions
 from rnts.process import StopEvent, settle
 from rnts.runtime import default_endpoint, make_runtime_folder, state_folder
 from rnts.settings import Settings
+from rnts.turns import Turns
 from rnts.warmup import load_kernels
 from rnts.windows import Windows
 
@@ -67,4 +68,9 @@ def run_aggregator(settings: Settings, stop: StopEvent) -> None:
         raise
     log.info("aggregator listens at %s, ledger %s", endpoint, path or "off")
     settle()
-    aggregator.run(stop)
+
+    def summary() -> str:
+        agents, neurons = len(aggregator.receiver.sessions), windows.population.known
+        return f"listens at {endpoint}; {agents} agents, {neurons} neurons, ledger {path or 'off'}"
+
+    aggregator.run(Turns(stop, stop.manager, summary))

@@ -26,6 +26,7 @@ from rnts.process import HangUp, StopEvent, claim_role, settle
 from rnts.runtime import make_runtime_folder
 from rnts.settings import Settings
 from rnts.standing.query import Query
+from rnts.turns import Turns
 
 # A thread of an action that has something to do waits so long at most while alerts are computed,
 # and not the 5 ms that Python would have it wait.
@@ -94,11 +95,13 @@ def _loop(
 ) -> None:
     hang_up = HangUp()
     watch = FileWatch(reader.paths, time.monotonic_ns())
-    while not stop.is_set():
+    turns = Turns(stop, stop.manager, service.summary)
+    while not turns.is_set():
         now_ns = time.monotonic_ns()
         is_asked = hang_up.take()
         if watch.has_changed(now_ns, is_asked) or is_asked:
-            _reload(service, source, reader, now_ns)
+            with turns.reloading():
+                _reload(service, source, reader, now_ns)
         requests = control.receive()
         bodies = [request.body for request in requests]
         answers = service.step(source, bodies, now_ns, time.time_ns())
@@ -106,7 +109,7 @@ def _loop(
             control.answer(request, answer)
         if not control.is_readable():
             ends = (stop.fileno(), hang_up.fileno(), control.fileno(), *source.filenos())
-            _sleep(service.due_ns(source, now_ns), ends)
+            _sleep(min(service.due_ns(source, now_ns), turns.due_ns), ends)
 
 
 def _sleep(due_ns: int, ends: Iterable[int]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rnts.errors import UsageError
+from rnts.notify import Manager
 from rnts.runtime import runtime_folder
 
 SUPERVISED = "RNTS_SUPERVISED_BY"  # pid of the supervisor, in the environment of its children
@@ -32,8 +33,9 @@ class StopEvent:
     No threading.Event: its lock may be held by the very thread that a signal interrupts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, manager: Manager | None = None) -> None:
         self.signal = 0
+        self.manager = manager or Manager({})  # who is told how this process is
         self._read_end, self._write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def fileno(self) -> int:
@@ -89,7 +91,7 @@ class HangUp:
 
 def stop_event() -> StopEvent:
     """Handle the signals from now on, and end with the supervisor if there is one."""
-    event = StopEvent()
+    event = StopEvent(Manager(os.environ))
     signal.signal(signal.SIGTERM, event.on_signal)
     signal.signal(signal.SIGINT, event.on_signal)
     parent = os.environ.get(SUPERVISED)

@@ -149,6 +149,14 @@ class AlertService:
             },
         }
 
+    def summary(self) -> str:
+        """How the process is, in one line."""
+        heard = "hears" if self._is_live else "does not hear"
+        rules, known, waiting = map(
+            len, (self.plan.rules, self.table.lives.by_key, self.table.outbox)
+        )
+        return f"{heard} the aggregator; {rules} rules, {known} alerts, {waiting} on their way"
+
     def close(self, now_ns: int) -> None:
         """Let running actions end, then remember everything a last time."""
         self._cage.close(now_ns)

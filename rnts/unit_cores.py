@@ -1,0 +1,40 @@
+"""Which cores a unit may run on: `--cores [ROLE=]LIST`, LIST as 0-3,6."""
+
+import re
+from collections.abc import Collection, Sequence
+
+from rnts.errors import UsageError
+
+
+def parse_cores(
+    words: Sequence[str], roles: Collection[str], present: Collection[int]
+) -> dict[str, str]:
+    """Lists of cores by role, as `CPUAffinity=` takes them; that of "" is for all others.
+
+    Raises UsageError for what is no list, for a core that is not `present`, and for a role that is
+    not among `roles`.
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        role, equals, text = word.rpartition("=")
+        if equals and role not in roles:
+            raise UsageError(f"--cores {word}: {role!r} is none of {', '.join(roles)}")
+        if role in found:
+            raise UsageError(f"--cores {word}: cores of {role or 'all'} are given twice")
+        cores = sorted(_cores(word, text))
+        if missing := [core for core in cores if core not in present]:
+            raise UsageError(f"--cores {word}: there is no core {missing[0]} here")
+        found[role] = " ".join(map(str, cores))
+    return found
+
+
+def _cores(word: str, text: str) -> set[int]:
+    found: set[int] = set()
+    for part in text.split(","):
+        if not (match := re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", part.strip(), re.ASCII)):
+            raise UsageError(f"--cores {word}: write numbers of cores as 0-3,6")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise UsageError(f"--cores {word}: {part} goes backwards")
+        found.update(range(first, last + 1))
+    return found
