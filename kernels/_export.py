@@ -83,9 +83,10 @@ def _compiled(dispatcher: Any, declared: str) -> tuple[dict[str, Any], bytes]:
     from numba.core.sigutils import normalize_signature
 
     # By its signature: a caller that is compiled gives a literal number a type of its own.
-    result = dispatcher.overloads[normalize_signature(declared)[0]]
+    arguments, _ = normalize_signature(declared)
+    result = dispatcher.overloads[arguments]
     cache = dispatcher._cache
-    key = cache._index_key(declared, result.target_context.codegen())
+    key = cache._index_key(arguments, result.target_context.codegen())
     entry = cache._cache_file.load(key)
     (_, form, data), descriptor, environment, signature, _, _, _, reload_init, others = entry
     if form != "object" or reload_init or any(it.consts for it in (environment, *others)):

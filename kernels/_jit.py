@@ -39,7 +39,11 @@ else:
         # Numba reads the variable in locators of processes that we start, too.
         numba.config.CACHE_DIR = str(CACHE_FOLDER)
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+# Nobody hands a kernel to C code, and only entry points are called by Python: what would be needed
+# for that is a sixth of the time that compiling takes.
+_OPTIONS: dict[str, Any] = {
+    "nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True,
+}  # fmt: skip
 _entry_points: list[tuple[Any, str]] = []
 _ready: set[Callable[..., Any]] = set()  # those that have the code of their signature
 
@@ -59,12 +63,29 @@ def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
 
 def device(function: Callable[..., Any]) -> Any:
     """Decorate a function that only kernels call; it is compiled as a part of each of them."""
-    return function if OBJECTS is not None else numba.njit(**_OPTIONS)(function)
+    return function if OBJECTS is not None else _part(function)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Decorate a device function that becomes a part of its callers, whatever its size."""
-    return function if OBJECTS is not None else numba.njit(forceinline=True, **_OPTIONS)(function)
+    return function if OBJECTS is not None else _part(function, forceinline=True)
+
+
+def _part(function: Callable[..., Any], **options: bool) -> Any:
+    """A function for compiled callers; what Python calls, in tests, is compiled once more."""
+    dispatcher = numba.njit(no_cpython_wrapper=True, **_OPTIONS, **options)(function)
+    if numba.config.DISABLE_JIT:
+        return dispatcher
+
+    class Part(type(dispatcher)):  # type: ignore[misc]
+        _whole: Any = None
+
+        def __call__(self, *arguments: Any) -> Any:
+            self._whole = self._whole or numba.njit(**_OPTIONS)(function)
+            return self._whole(*arguments)
+
+    dispatcher.__class__ = Part  # or Numba would jump to the wrapper that is not there
+    return dispatcher
 
 
 def intrinsic(function: Callable[..., Any]) -> Any:
@@ -106,11 +127,25 @@ def compile_all(names: Collection[str] | None = None) -> Iterator[tuple[str, boo
             continue
         # One that was compiled for a caller, which has a literal number for it, is not ready yet.
         if dispatcher.py_func not in _ready:
-            dispatcher.compile(signature)
+            _compile(dispatcher, signature)
             dispatcher.disable_compile()
             _ready.add(dispatcher.py_func)
         hits = sum(dispatcher.stats.cache_hits.values())
         yield name, hits > 0
+
+
+def _compile(dispatcher: Any, signature: str) -> None:
+    """Compile for the types that are declared, or load it.
+
+    By the types, and not by their text: that is what a call of a process asks the cache for that
+    has not done this before.
+    """
+    from numba.core.sigutils import normalize_signature
+
+    arguments, returned = normalize_signature(signature)
+    dispatcher.compile(arguments)
+    found = dispatcher.overloads[arguments].signature.return_type
+    assert found == returned, f"{_name_of(dispatcher)} is to return {returned}, and returns {found}"
 
 
 def export_all() -> bool:

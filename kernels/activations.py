@@ -18,58 +18,62 @@ _UNARY = "int64(int64, int64)"  # METH_O and METH_NOARGS
 _FUNCTION = "int64(int64, int64, int64)"  # METH_FASTCALL
 
 
-def _finishing(plan: Plan) -> Any:
-    """What reports one activation, given its neuron and the int of when it began; a bool."""
-    words_offset, bytes_offset = plan.words_offset, plan.bytes_offset
-    header, count_word, duration_word = plan.finishing
-
-    @inlined
-    def finish(neuron, start):
-        words = load(neuron + words_offset)
-        if words == 0:
-            pyapi.bad_argument()
-            return 0
-        emitter = load(words + bytes_offset + 8)
-        start_ns = pyapi.as_int(start)
-        if start_ns == -1 and pyapi.error() != 0:
-            return 0
-        lane = load(emitter + 8 * LANE)
-        if lane == 0:
-            if load(emitter + 8 * FALLBACK) == 0:
-                return pyapi.from_bool(0)
-            handed = _call_on_stack()
-            store(handed, neuron)
-            store(handed + 8, start)
-            return pyapi.vectorcall(load(emitter + 8 * FINISH), handed, 2, 0)
-        # The number and the times are taken together: threads must not part them.
-        counted = load(words + bytes_offset + 16)
-        number = load(counted) + 1
-        store(counted, number)
-        duration_ns = steady_ns() - start_ns
-        time_ns = now_ns()
-        target = claim(lane, 1)
-        if target == 0:
+@inlined
+def _report(numbers, neuron, start):
+    """Report one activation, given its neuron and the int of when it began; a bool."""
+    words_offset, bytes_offset, header, count_word, duration_word = numbers
+    words = load(neuron + words_offset)
+    if words == 0:
+        pyapi.bad_argument()
+        return 0
+    emitter = load(words + bytes_offset + 8)
+    start_ns = pyapi.as_int(start)
+    if start_ns == -1 and pyapi.error() != 0:
+        return 0
+    lane = load(emitter + 8 * LANE)
+    if lane == 0:
+        if load(emitter + 8 * FALLBACK) == 0:
             return pyapi.from_bool(0)
-        for word in range(SLOT_WORDS):
-            store(target + 8 * word, 0)
-        store(target, header)
-        store(target + 8, load(words + bytes_offset))
-        store(target + 16, time_ns)
-        store(target + 8 * count_word, number)
-        store(target + 8 * duration_word, max(0, duration_ns))
-        publish(lane, 1)
-        return pyapi.from_bool(1)
+        handed = _call_on_stack()
+        store(handed, neuron)
+        store(handed + 8, start)
+        return pyapi.vectorcall(load(emitter + 8 * FINISH), handed, 2, 0)
+    # The number and the times are taken together: threads must not part them.
+    counted = load(words + bytes_offset + 16)
+    number = load(counted) + 1
+    store(counted, number)
+    duration_ns = steady_ns() - start_ns
+    time_ns = now_ns()
+    target = claim(lane, 1)
+    if target == 0:
+        return pyapi.from_bool(0)
+    for word in range(SLOT_WORDS):
+        store(target + 8 * word, 0)
+    store(target, header)
+    store(target + 8, load(words + bytes_offset))
+    store(target + 16, time_ns)
+    store(target + 8 * count_word, number)
+    store(target + 8 * duration_word, max(0, duration_ns))
+    publish(lane, 1)
+    return pyapi.from_bool(1)
 
-    return finish
+
+def _numbers(plan: Plan) -> tuple[int, ...]:
+    """What `_report` is compiled for.
+
+    A builtin may refer to numbers of its plan, and to no compiled function that is made for it:
+    Numba would take that for another one in each process, and compile the builtin anew in each.
+    """
+    return (plan.words_offset, plan.bytes_offset, *plan.finishing)
 
 
 def compile_finish(plan: Plan) -> Any:
     """`finish(neuron, start_ns)`: report an activation that began then, by the steady clock."""
-    report = _finishing(plan)
+    numbers = _numbers(plan)
 
     @builtin(_UNARY)
     def finish(neuron, start):
-        return report(neuron, start)
+        return _report(numbers, neuron, start)
 
     return finish
 
@@ -116,7 +120,7 @@ def compile_exit(plan: Plan) -> Any:
     """`__exit__(activation, …)`: report it, whatever ended it; None, so that errors go on."""
     words_offset, bytes_offset = plan.words_offset, plan.bytes_offset
     neuron_offset, start_offset = plan.activation_offsets
-    report = _finishing(plan)
+    numbers = _numbers(plan)
 
     @builtin(_FUNCTION)
     def leave(activation, arguments, count):
@@ -124,7 +128,7 @@ def compile_exit(plan: Plan) -> Any:
         if neuron == 0 or start == 0:
             pyapi.bad_argument()
             return 0
-        reported = report(neuron, start)
+        reported = _report(numbers, neuron, start)
         if reported == 0:
             return 0
         pyapi.let_go(reported)

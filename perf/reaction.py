@@ -174,7 +174,7 @@ def reaction(smoke: bool) -> dict[str, Any]:
             canaries = _Canaries(topic)
             canaries.warm_up()
             idle, lost_idle = canaries.sample(samples)
-            seconds = max(2.0, samples * _GAP_S + 8.0)
+            seconds = samples * _GAP_S + (2.0 if smoke else 8.0)
             with road.under_load(RATE // 10 if smoke else RATE, seconds) as load:
                 time.sleep(1.0)
                 loaded, lost_loaded = canaries.sample(samples)

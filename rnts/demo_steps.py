@@ -30,12 +30,11 @@ from rnts.demo_report import (
     TOTAL_SPIKES,
     Reports,
     count_record,
-    inlined,
     report_links,
     report_sample,
 )
 from rnts.events import Deactivated
-from rnts.kernels._jit import device, kernel
+from rnts.kernels._jit import device, inlined, kernel
 from rnts.kernels.spiking import (
     GROUP_END,
     GROUP_MODE,

@@ -20,10 +20,11 @@ import mmap
 import os
 from typing import Any
 
-from numba import float32, float64, int64, njit
+from numba import float32, float64, int64
 
 from rnts import layout
 from rnts.kernels import lane as lane_kernels
+from rnts.kernels._jit import device
 from rnts.kernels.atomics import (
     float32_bits,
     float64_bits,
@@ -140,7 +141,7 @@ def _generate(kind: Kind, names: tuple[str, ...]) -> Any:
     ]
     scope: dict[str, Any] = {**_scope}
     exec("\n".join(lines), scope)  # noqa: S102 - the text is made of names of the model only
-    return njit(nogil=True, error_model="numpy")(scope["emit"])
+    return device(scope["emit"])
 
 
 def _argument(name: str) -> str:
@@ -148,7 +149,7 @@ def _argument(name: str) -> str:
     return name.removeprefix("link_").removeprefix("event_")
 
 
-@njit(nogil=True)
+@device
 def _refuse_invalid(lane):
     """Count a record whose value does not fit its field."""
     load = lane_kernels.load

@@ -6,6 +6,7 @@ A helper that fails is no loss but of time: what it did not do is done here.
 """
 
 import contextlib
+import gc
 import subprocess
 import sys
 import threading
@@ -56,6 +57,7 @@ def help_out() -> None:
     from rnts.kernels import _jit
     from rnts.warmup import import_kernels
 
+    gc.set_threshold(50_000)  # as `rnts warmup` does: see `rnts.__main__`
     import_kernels()
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -62,9 +62,8 @@ def requirements_key() -> str:
 
 def kernel_key() -> str:
     """What the compiled kernels depend on: the environment, the sources, the folder they go to."""
-    sources = sorted((REPOSITORY / "kernels").glob("*.py"))
+    inputs = (STAMP, *sorted((REPOSITORY / "kernels").glob("*.py")))
     folder = "\n".join(os.environ.get(name, "") for name in CACHE_VARIABLES)
-    inputs = (STAMP, *sources)
     return digest(f"{os.getuid()} {folder}".encode(), *(path.read_bytes() for path in inputs))
 
 
@@ -157,9 +156,9 @@ def progress(line: str) -> str | None:
 def pip(arguments: list[str], lock_descriptor: int) -> None:
     """Run pip install; on a terminal one line shows how far it is, the rest goes to the log."""
     options = ["--no-input", "--disable-pip-version-check", "--no-warn-script-location"]
-    constraints = ["-c", str(REPOSITORY / "constraints.txt")]
+    options += ["--no-compile", "-c", str(REPOSITORY / "constraints.txt")]
     process = subprocess.Popen(
-        [PYTHON, "-I", "-m", "pip", "install", *options, *constraints, *arguments],
+        [PYTHON, "-I", "-m", "pip", "install", *options, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -193,8 +192,10 @@ def install(level: str, lock_descriptor: int) -> None:
     LOG.unlink(missing_ok=True)
     say(f"installing RNTS{' and its tools' * (level == 'dev')} into .venv (a minute or so)")
     pip(["setuptools"], lock_descriptor)
-    editable = f"--editable={REPOSITORY}{EXTRAS[level]}"
-    pip(["--no-build-isolation", editable], lock_descriptor)
+    pip(["--no-build-isolation", f"--editable={REPOSITORY}{EXTRAS[level]}"], lock_descriptor)
+    # pip would compile bytecode on one core, and that of the tests in all packages with it.
+    compiling = ["compileall", "-qq", "-j", "0", "-x", "/tests?/", "lib"]
+    subprocess.run([PYTHON, "-I", "-m", *compiling], check=False, cwd=VENV)
     if not ask(level, "--stamp"):
         raise SetupError(f"{PYTHON} does not run; remove {VENV} and try again")
 
@@ -212,8 +213,7 @@ def warm_up(level: str) -> None:
 
 def set_up(level: str) -> None:
     """Do what is missing, under the lock."""
-    problem = runpy.run_path(str(REPOSITORY / "rnts" / "platform.py"))["problem"]()
-    if problem:
+    if problem := runpy.run_path(str(REPOSITORY / "rnts" / "platform.py"))["problem"]():
         raise SetupError(problem)
     with lock() as descriptor:
         if not ask(level, "--installed"):

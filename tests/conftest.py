@@ -1,5 +1,6 @@
 """What all tests share: a private runtime folder, the size of a run, settings of hypothesis."""
 
+import gc
 import logging
 import os
 import shutil
@@ -24,10 +25,26 @@ if IS_READY:
 
 NIGHTLY = os.environ.get("RNTS_TEST_SIZE") == "nightly"
 
+gc.set_threshold(50_000)  # as the processes of RNTS do: see `rnts.__main__`
+
 # No deadline: a shared machine is sometimes slow, and tests do not time.
 settings.register_profile("everyday", max_examples=50, deadline=None, derandomize=True)
 settings.register_profile("nightly", max_examples=1000, deadline=None)
 settings.load_profile("nightly" if NIGHTLY else "everyday")
+
+# Files that take longest, by what each is busy and waits: who begins with them ends on time.
+LONG = (
+    "test_bench.py", "test_up_processes.py", "test_simulation_seeds_1.py",
+    "test_simulation_seeds_2.py", "test_kill_at_every_instruction.py", "test_columns.py",
+    "test_bad_input.py", "test_sessions.py", "test_simulation_mutants.py", "test_objects.py",
+    "test_instrument_multiprocessing.py", "test_cli.py", "test_settings_mistakes.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; where each process takes the next file, the last one must not be long."""
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONG)))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -90,15 +90,20 @@ def test_command_prints_a_summary() -> None:
 @compiled_only
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_command_ends_on_signals(runtime_folder: Path, number: signal.Signals) -> None:
-    """A signal ends the demo with 128 and its number, the last line said and no segment left."""
-    with command("--neurons", "50") as process:
+    """A signal ends the demo with 128 and its number, the last line said and no segment left.
+
+    Until then it has compiled nothing: `rnts warmup`, here the tests, has done that.
+    """
+    with command("--neurons", "50", NUMBA_DEBUG_CACHE="1") as process:
         assert process.stderr is not None
         while "synapses" not in process.stderr.readline():
             assert process.poll() is None
         process.send_signal(number)
-        err = process.communicate(timeout=60)[1]
+        out, err = process.communicate(timeout=60)
 
     assert process.returncode == 128 + number
+    assert "data loaded" in out
+    assert "data saved" not in out
     assert "records offered" in err
     assert not list(runtime_folder.glob("*.seg"))
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from capture_tools import run_python
 from typer.testing import CliRunner, Result
 
-from rnts import warmup, warmup_help
+from rnts import builtins, warmup, warmup_help
 from rnts.__main__ import build
 from rnts.errors import RntsError
 from rnts.kernels import _cache, _jit
@@ -142,3 +143,24 @@ def test_a_helper_that_fails_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None
     steps = warmup_help.compile_with_help(names, lambda wanted: iter([(wanted[0], False)]))
 
     assert sorted(name for name, _ in steps) == names
+
+
+@pytest.mark.skipif(
+    os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0") or _jit.CACHE_FOLDER is None,
+    reason="nothing is compiled here that could be kept",
+)
+def test_what_was_compiled_ahead_serves_every_process() -> None:
+    """A process finds all builtins in the cache, and a kernel that it calls without more ado."""
+    builtins.prepared("record")  # as `rnts warmup` does it, and the kernels are ready, too
+    found = run_python("""
+        import numpy as np
+        from rnts import builtins
+        from rnts.kernels import varint
+
+        kernel = varint.put_integers
+        assert kernel(np.array([300]), np.zeros(9, np.uint8), 0) == 2
+        print([name for name, from_cache in builtins.prepare() if not from_cache],
+              kernel.stats.cache_hits.total(), kernel.stats.cache_misses.total())
+    """)
+
+    assert found.stdout == "[] 1 0\n", found.stderr

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,7 +91,13 @@ def parsed(tree: Tree, folders: tuple[str, ...]) -> Iterator[tuple[str, ast.Modu
     """The Python files below `folders` with their syntax trees."""
     for path, text in tree.items():
         if path.startswith(folders) and path.endswith(".py"):
-            yield path, ast.parse(text, path)
+            yield path, parse(text, path)
+
+
+@cache
+def parse(text: str, path: str) -> ast.Module:
+    """The syntax tree of a file, which each rule looks at and none changes."""
+    return ast.parse(text, path)
 
 
 def imports(module: ast.Module) -> Iterator[tuple[int, str]]:
