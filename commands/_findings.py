@@ -108,6 +108,7 @@ def of_processes(document: Document) -> list[Finding]:
         if notice := text(agent, "clock_notice"):
             found.append(Finding(Level.WARNING, f"{who}: {notice}"))
         found += _of_clock(agent, number(document, "time_ns"))
+        found += _of_sampling(agent, who)
     if part(document, "aggregator") and not rows(document, "agents"):
         found.append(Finding(Level.WARNING, "no agent is connected"))
     found += _of_ledger(part(document, "aggregator", "ledger"))
@@ -121,6 +122,20 @@ def of_processes(document: Document) -> list[Finding]:
     limits = part(document, "limits")
     if refused := _counts({key: limits[key] for key in _LEFT_OUT if key in limits}):
         found.append(Finding(Level.WARNING, f"left out: {refused}; see docs/snapshot.md"))
+    return found
+
+
+def _of_sampling(agent: Document, who: str) -> list[Finding]:
+    """An agent that follows the load, and has to leave out what is most important."""
+    sampling = part(agent, "sampling")
+    kept = number(sampling, "rates", "critical_path")
+    found = []
+    if sampling.get("adaptive") and kept is not None and kept < 1:
+        words = f"{who} cannot carry all: of neurons on the critical path it keeps {100 * kept:.3g}"
+        found.append(Finding(Level.WARNING, f"{words} % of the samples"))
+    if without := number(sampling, "lanes_without_memory"):
+        words = f"{who} has no memory to sample in {exact(without)} lanes, which keep everything"
+        found.append(Finding(Level.WARNING, words))
     return found
 
 

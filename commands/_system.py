@@ -110,13 +110,21 @@ def processes_line(document: Document, width: int) -> Text:
     for kind, _, row in _processes(document):
         behind_ns = _behind_ns(document, row)
         behind = f" {duration(behind_ns)} behind" if behind_ns is not None else ""
-        words.append(f"{kind} {text(row, 'pid')} {_state(document, row)}{behind}")
+        kept = _kept(row)
+        words.append(f"{kind} {text(row, 'pid')} {_state(document, row)}{behind}{kept}")
     if state := ledger_state(document):
         words.append(f"ledger {state}")
         aged = " · ".join(words) + f" {_written(document)} ago"
         if state == "ok" and cell_len(aged) <= width:
             return line([(aged, LABEL)], width)
     return line([(" · ".join(words), LABEL)], width)
+
+
+def _kept(row: Document) -> str:
+    """Which share of the samples an agent lets programs keep, where that is not all."""
+    rates = part(row, "sampling", "rates")
+    least = min((number(rates, name) or 1.0 for name in rates), default=1.0)
+    return f" keeps {100 * least:.3g} %" if least < 1 else ""
 
 
 def ledger_state(document: Document) -> str:

@@ -25,13 +25,11 @@ def check(
     for file in files:
         name = printable(str(file))
         try:
-            settings = load_file(file)
+            load_file(file)
         except ConfigError as error:
             problems += error.problems
             continue
         typer.echo(f"{name}: ok")
-        for note in settings.not_built():
-            typer.echo(f"note: {note}", err=True)
     if problems:
         raise ConfigError(problems)
 

@@ -44,7 +44,7 @@ def demo(
 
     started_s = time.monotonic()
     stop = stop_event()
-    load(config).require_built("demo")
+    load(config)  # what is wrong with it is said before anything starts
     duration_ns = None if duration is None else parse_duration_ns(duration)
     chosen = choose_fault(fault, at, group)
     tell(f"making {neurons:,} neurons; the first start compiles")

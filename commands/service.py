@@ -53,7 +53,6 @@ def install(
     settings = load(config, environ=kept, cwd=Path("/"))
     chosen = chosen_roles(roles or [], settings)
     for role in chosen:
-        settings.require_built(role)
     places = places_here(is_system, settings, config)
     present = range(os.cpu_count() or 1)
     units = plan(chosen, settings, places, parse_cores(cores or [], ROLES, present))

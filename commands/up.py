@@ -39,7 +39,6 @@ def up(
     duration_s = parse_duration_ns(duration) / 1e9 if duration else None
     encryption = "off" if insecure else None
     settings = load(config, {"agent.host": host, "telemetry.transport.encryption": encryption})
-    settings.require_built("up")
     link = LinkOptions.of(settings.telemetry.transport)
     endpoint = own_endpoint(settings)
     guard = claim_role("rnts up")

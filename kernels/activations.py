@@ -12,6 +12,7 @@ from rnts.kernels._jit import builtin, inlined
 from rnts.kernels.atomics import load, now_ns, steady_ns, store
 from rnts.kernels.builtin import ACTIVATION, FALLBACK, FINISH, LANE, NONE, SLOT_WORDS, Plan
 from rnts.kernels.lane import claim, publish
+from rnts.kernels.sampling import LEFT_OUT, NO_HEALTH, SWITCH, admit, weigh
 
 _call_on_stack = pyapi.stack_of(3)
 _UNARY = "int64(int64, int64)"  # METH_O and METH_NOARGS
@@ -21,7 +22,7 @@ _FUNCTION = "int64(int64, int64, int64)"  # METH_FASTCALL
 @inlined
 def _report(numbers, neuron, start):
     """Report one activation, given its neuron and the int of when it began; a bool."""
-    words_offset, bytes_offset, header, count_word, duration_word = numbers
+    words_offset, bytes_offset, header, count_word, duration_word, weight_field = numbers
     words = load(neuron + words_offset)
     if words == 0:
         pyapi.bad_argument()
@@ -42,6 +43,12 @@ def _report(numbers, neuron, start):
     counted = load(words + bytes_offset + 16)
     number = load(counted) + 1
     store(counted, number)
+    weight = 0
+    if load(lane + SWITCH) != 0:
+        importance = load(words + bytes_offset + 24)
+        weight, _ = admit(lane, load(words + bytes_offset), importance, NO_HEALTH)
+        if weight == LEFT_OUT:
+            return pyapi.from_bool(1)
     duration_ns = steady_ns() - start_ns
     time_ns = now_ns()
     target = claim(lane, 1)
@@ -54,17 +61,19 @@ def _report(numbers, neuron, start):
     store(target + 16, time_ns)
     store(target + 8 * count_word, number)
     store(target + 8 * duration_word, max(0, duration_ns))
+    if weight != 0:
+        store(target, header | weigh(target, 0, weight, weight_field) << 32)
     publish(lane, 1)
     return pyapi.from_bool(1)
 
 
-def _numbers(plan: Plan) -> tuple[int, ...]:
+def _numbers(plan: Plan) -> tuple[Any, ...]:
     """What `_report` is compiled for.
 
     A builtin may refer to numbers of its plan, and to no compiled function that is made for it:
     Numba would take that for another one in each process, and compile the builtin anew in each.
     """
-    return (plan.words_offset, plan.bytes_offset, *plan.finishing)
+    return (plan.words_offset, plan.bytes_offset, *plan.finishing, plan.weight)
 
 
 def compile_finish(plan: Plan) -> Any:

@@ -118,6 +118,19 @@ def float32_bits(typing_context, value):
     return types.int64(types.float32), generate
 
 
+@intrinsic
+def multiply_float32(typing_context, one, other):
+    """The bits of the product of two float32 that are given by their bits, all as int64."""
+
+    def generate(context, builder, signature, arguments):
+        kind = ir.FloatType()
+        factors = [builder.bitcast(builder.trunc(a, _I32), kind) for a in arguments]
+        product = builder.bitcast(builder.fmul(*factors), _I32)
+        return builder.zext(product, _I64)
+
+    return types.int64(types.int64, types.int64), generate
+
+
 def _read_clock(context, builder, clock):
     """Emit a call of libc's clock_gettime by name, so that it caches; nanoseconds as an int64."""
     spec = cgutils.alloca_once(builder, _TIMESPEC)

@@ -15,6 +15,7 @@ from rnts.kernels._jit import builtin, inlined
 from rnts.kernels.arguments import Argument, convert, spell
 from rnts.kernels.atomics import load, now_ns, store
 from rnts.kernels.lane import SLOT_SHIFT, claim, copy_slot, publish
+from rnts.kernels.sampling import LEFT_OUT, NO_HEALTH, SWITCH, admit, told, weigh
 
 # Words of an emitter: the memory in which a producer tells its builtins what they need to know.
 LANE = 0  # address of the lane; 0 while there is none
@@ -42,6 +43,8 @@ class Plan(NamedTuple):
     arguments:    at most 16, in their order; the time comes behind them, by its name only
     finishing:    first word of a record of an activation, and the words of its count and duration
     activation_offsets: in an activation, of its neuron and of the int of when it began
+    health, weight: word, shift and bit in the mask of these fields
+    error:        kind of an event; word, shift and value of the type that says it is an error
 
     It is compiled for the Python that runs: Numba's cache is, too.
     """
@@ -52,6 +55,9 @@ class Plan(NamedTuple):
     arguments: tuple[Argument, ...]
     finishing: tuple[int, int, int]
     activation_offsets: tuple[int, int]
+    health: tuple[int, int, int]
+    weight: tuple[int, int, int]
+    error: tuple[int, int, int, int]
 
 
 @inlined
@@ -100,11 +106,63 @@ def _place_keywords(emitter, given, values, keywords, count, names):
     return 1
 
 
+@inlined
+def health_in(slot, mask, field):
+    """The health that a sample tells, or NO_HEALTH."""
+    word, shift, bit = field
+    if mask & bit == 0:
+        return NO_HEALTH
+    return (load(slot + 8 * word) >> shift) & 0xFF
+
+
+@inlined
+def _collect(emitter, given, arguments, count, keywords, names):
+    """Put all arguments where they belong, 0 for those that are not given; whether that went."""
+    for i in range(count):
+        store(given + 8 * i, load(arguments + 8 * i))
+    for i in range(count, names):
+        store(given + 8 * i, 0)
+    return keywords == 0 or _place_keywords(
+        emitter, given, arguments + 8 * count, keywords, count, names
+    )
+
+
+@inlined
+def _write(numbers, lane, words, slot, mask, time_ns):
+    """Write a sample that is converted; 1 if it is on its way, or left out, 0 if it is dropped.
+
+    `numbers` are those of the plan: a builtin that referred to a function made for it would be
+    another one in each process.
+    """
+    header, bytes_offset, health_field, weight_field = numbers
+    neuron_id, place, health = load(words + bytes_offset), 0, NO_HEALTH
+    if load(lane + SWITCH) != 0:
+        health = health_in(slot, mask, health_field)
+        weight, place = admit(lane, neuron_id, load(words + bytes_offset + 24), health)
+        if weight == LEFT_OUT:
+            return 1
+        if weight != 0:
+            mask = weigh(slot, mask, weight, weight_field)
+    if time_ns == 0:
+        time_ns = now_ns()
+    store(slot, header | mask << 32)
+    store(slot + 8, neuron_id)
+    store(slot + 16, time_ns)
+    target = claim(lane, 1)
+    if target == 0:
+        return 0
+    copy_slot(slot, target)
+    publish(lane, 1)
+    if place != 0:
+        told(place, health)
+    return 1
+
+
 def compile_record(plan: Plan) -> Any:
     """`record(neuron, …)`: a method of the type of neurons, as a C function."""
-    words_offset, bytes_offset, header, known = plan[:4]
-    count_max = len(known)
-    spelled = spell(known)
+    words_offset, bytes_offset = plan.words_offset, plan.bytes_offset
+    count_max, spelled = len(plan.arguments), spell(plan.arguments)
+    numbers = plan.header, bytes_offset, plan.health, plan.weight
 
     @builtin(_METHOD)
     def record(neuron, arguments, count, keywords):
@@ -116,20 +174,16 @@ def compile_record(plan: Plan) -> Any:
         given, slot = _given_on_stack(), _slot_on_stack()
         mask = -1  # what has to be left to Python
         lane = load(emitter + 8 * LANE)
-        if lane != 0 and count <= count_max:
-            for i in range(count):
-                store(given + 8 * i, load(arguments + 8 * i))
-            for i in range(count, count_max + 1):
-                store(given + 8 * i, 0)
-            values = arguments + 8 * count
-            if keywords == 0 or _place_keywords(
-                emitter, given, values, keywords, count, count_max + 1
-            ):
-                mask = convert(given, slot, emitter + 8 * NONE, spelled)
+        if (
+            lane != 0
+            and count <= count_max
+            and _collect(emitter, given, arguments, count, keywords, count_max + 1)
+        ):
+            mask = convert(given, slot, emitter + 8 * NONE, spelled)
         time_ns = load(given + 8 * count_max)
         if mask != -1:
             if time_ns == 0 or time_ns == load(emitter + 8 * NONE):
-                time_ns = now_ns()
+                time_ns = 0  # now, which is read as late as can be
             else:
                 time_ns = pyapi.as_int(time_ns)
                 if time_ns <= 0:
@@ -138,14 +192,6 @@ def compile_record(plan: Plan) -> Any:
         if mask == -1 or lane == 0:
             pyapi.clear_error()
             return _again(emitter, neuron, arguments, count, keywords)
-        store(slot, header | mask << 32)
-        store(slot + 8, load(words + bytes_offset))
-        store(slot + 16, time_ns)
-        target = claim(lane, 1)
-        if target == 0:
-            return pyapi.from_bool(0)
-        copy_slot(slot, target)
-        publish(lane, 1)
-        return pyapi.from_bool(1)
+        return pyapi.from_bool(_write(numbers, lane, words, slot, mask, time_ns))
 
     return record

@@ -6,7 +6,7 @@ buckets. Cost: 0.5 ns a bucket between the extremes of each column, empty or not
 
 from rnts.kernels._jit import kernel
 from rnts.kernels.histogram import bucket_of
-from rnts.kernels.neurons import COLUMNS
+from rnts.kernels.neurons import COLUMNS, VALUES
 from rnts.kernels.panes import COUNT, MAXIMUM, MINIMUM, PANES_TYPE
 
 # What `list_buckets` writes: (cells, indices, counts); a cell is group * COLUMNS + column.
@@ -24,7 +24,7 @@ def list_buckets(pane, groups, panes, listed):
     first = pane * (groups_of_panes.shape[0] // heads.shape[0])
     found = 0
     for g in range(groups):
-        for c in range(COLUMNS):
+        for c in range(VALUES):
             if group_moments[first + g, COUNT + c] == 0.0:
                 continue
             row = (first + g) * COLUMNS + c

@@ -41,7 +41,8 @@ TAKEN = 6  # records consumed since the agent last set it to 0
 SICK = 7  # 1: its tail cannot be true; the lane is left alone
 NOTE = 8  # 0 or 1: which note the next head goes with
 KEY = 9  # of the lane in accounts
-LANE_COLUMNS = 10
+PEAK = 10  # most slots that were full when it was drained, since the agent last set it to 0
+LANE_COLUMNS = 11
 NOTES = 264
 NOTE_BYTES = 24
 
@@ -163,6 +164,7 @@ def _drain_lane(lanes, lane, out, start, limit, tables):
     if published < 0 or published > ring + 1:
         lanes[lane, SICK] = 1
         return start
+    lanes[lane, PEAK] = max(lanes[lane, PEAK], published)
     filled = start
     used = 0
     taken = 0

@@ -30,6 +30,7 @@ OPEN_WINDOWS = 3  # windows that are filled at a time
 UNSEALED_MAX = 5  # closed windows that late records may still revise
 PANES_MAX = OPEN_WINDOWS + UNSEALED_MAX + 1  # the last one is for what was counted before
 COLUMNS = 16
+VALUES = COLUMNS - 1  # that have values; the last one says in moments what the samples weigh
 
 GROUP, LATEST, LEFT, HEALTH, HEALTH_TIME, SAMPLED, SEEN, NEWEST = range(8)
 LAST = 8

@@ -7,9 +7,9 @@ a call.
 from typing import Any
 
 from rnts.kernels import pyapi
-from rnts.kernels._jit import builtin
-from rnts.kernels.atomics import load, store_release
-from rnts.kernels.builtin import LANE
+from rnts.kernels._jit import builtin, inlined
+from rnts.kernels.atomics import load, store, store_release
+from rnts.kernels.builtin import LANE, Plan, health_in
 from rnts.kernels.lane import (
     ATTEMPTS,
     DATA_DELTA,
@@ -20,16 +20,42 @@ from rnts.kernels.lane import (
     copy_slot,
     publish,
 )
+from rnts.kernels.sampling import (
+    LEFT_OUT,
+    NO_HEALTH,
+    NORMAL,
+    SWITCH,
+    admit,
+    note_error,
+    told,
+    weigh,
+)
 
 _FUNCTION = "int64(int64, int64, int64)"  # METH_FASTCALL
 
 
-def compile_append() -> Any:
+@inlined
+def _admit_made(numbers, lane, source, slots):
+    """(decision, place, health) as `admit` has them; only plain samples are left out."""
+    kind_sample, health_field, kind_event, type_word, type_shift, type_error = numbers
+    header = load(source)
+    kind, mask = header & 0xFF, (header >> 32) & 0xFFFFFFFF
+    if kind == kind_sample and slots == 1:
+        health = health_in(source, mask, health_field)
+        weight, place = admit(lane, load(source + 8), NORMAL, health)
+        return weight, place, health
+    if kind == kind_event and (load(source + 8 * type_word) >> type_shift) & 0xFF == type_error:
+        note_error(lane, load(source + 8))
+    return 0, 0, NO_HEALTH
+
+
+def compile_append(plan: Plan) -> Any:
     """`append(emitter, slots, records, address) -> taken`: write records that are made already.
 
     One record of any number of slots, or many of one slot each: as many as there is room for, each
     begun and published for itself; the rest is counted as `lane_full`. Without a lane: -1.
     """
+    numbers, weight_field = (plan.header & 0xFF, plan.health, *plan.error), plan.weight
 
     @builtin(_FUNCTION)
     def append(module, arguments, count):
@@ -43,15 +69,29 @@ def compile_append() -> Any:
         if lane == 0 or pyapi.error() != 0:
             return 0 if pyapi.error() != 0 else pyapi.from_int(-1)
         taken = 0
-        for _ in range(records):
+        for i in range(records):
+            at = source + ((i * slots) << SLOT_SHIFT)
+            weight, place, health = 0, 0, NO_HEALTH
+            if load(lane + SWITCH) != 0:
+                weight, place, health = _admit_made(numbers, lane, at, slots)
+                if weight == LEFT_OUT:
+                    taken += 1
+                    continue
             if claim(lane, slots) == 0:
                 continue
             tail, mask = load(lane + TAIL), load(lane + SLOT_MASK)
             first = lane + load(lane + DATA_DELTA)
             for k in range(slots):
-                copy_slot(source, first + (((tail + k) & mask) << SLOT_SHIFT))
-                source += 1 << SLOT_SHIFT
+                target = first + (((tail + k) & mask) << SLOT_SHIFT)
+                copy_slot(at + (k << SLOT_SHIFT), target)
+            if weight != 0:
+                target = first + ((tail & mask) << SLOT_SHIFT)
+                header = load(target)
+                fields = weigh(target, (header >> 32) & 0xFFFFFFFF, weight, weight_field)
+                store(target, header & 0xFFFFFFFF | fields << 32)
             publish(lane, slots)
+            if place != 0:
+                told(place, health)
             taken += 1
         return pyapi.from_int(taken)
 

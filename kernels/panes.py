@@ -16,7 +16,15 @@ from rnts.kernels.flat import at
 from rnts.kernels.fold_rows import add_row
 from rnts.kernels.fold_state import COLUMN_DURATION, WEIGHTED
 from rnts.kernels.histogram import BUCKETS, bucket_of, merge_into, quantiles_within
-from rnts.kernels.neurons import COLUMNS, GROUP, LINE_WORDS, NEWEST, OVERFLOW_ROW, PLACES
+from rnts.kernels.neurons import (
+    COLUMNS,
+    GROUP,
+    LINE_WORDS,
+    NEWEST,
+    OVERFLOW_ROW,
+    PLACES,
+    VALUES,
+)
 
 # Words of a pane's head: its window or NO_WINDOW, slots used, neurons with a record, records.
 WINDOW, SLOTS_USED, ACTIVE, RECORDS = range(4)
@@ -31,6 +39,8 @@ SLOT_WORDS = 4
 # Parts of a row of moments, COLUMNS each: weights, weighted sums, and extremes.
 COUNT, SUM, MINIMUM, MAXIMUM = range(0, 4 * COLUMNS, COLUMNS)
 MOMENTS = 4 * COLUMNS
+# In the column of no value, of a group: the weights of its samples added up, and their squares.
+WEIGHTS, SQUARES = COUNT + VALUES, SUM + VALUES
 
 # Words of a group in a pane: neurons with a record, and records.
 GROUP_ACTIVE, GROUP_RECORDS = range(2)
@@ -133,6 +143,8 @@ def add_moments(count, codes, panes, block):
             observed, at(j, COLUMNS, 0), weights[j], codes[WEIGHTED],
             moments, at(places[j], MOMENTS, 0), group_moments, at(group_places[j], MOMENTS, 0),
         )  # fmt: skip
+        group_moments[at(group_places[j], MOMENTS, WEIGHTS)] += weights[j]
+        group_moments[at(group_places[j], MOMENTS, SQUARES)] += weights[j] * weights[j]
 
 
 @device
@@ -170,7 +182,7 @@ def open_pane(pane, window, panes):
     for place in range(pane * groups_per_pane, (pane + 1) * groups_per_pane):
         groups[place, GROUP_ACTIVE] = 0
         groups[place, GROUP_RECORDS] = 0
-        for c in range(COLUMNS):
+        for c in range(VALUES):
             if group_moments[place, COUNT + c] > 0.0:
                 low = bucket_of(group_moments[place, MINIMUM + c])
                 high = bucket_of(group_moments[place, MAXIMUM + c])
@@ -215,7 +227,10 @@ def summarise(pane, panes, percentiles, merged, summary):
         for word in range(MOMENTS):
             moments[g, word] = group_moments[first + g, word]
     _reset_moments(groups, moments)
-    for c in range(COLUMNS):
+    for g in range(groups):
+        moments[groups, WEIGHTS] += moments[g, WEIGHTS]
+        moments[groups, SQUARES] += moments[g, SQUARES]
+    for c in range(VALUES):
         _summarise_groups(c, first, groups, panes, percentiles, merged, summary)
         if moments[groups, COUNT + c] > 0.0:
             minimum, maximum = moments[groups, MINIMUM + c], moments[groups, MAXIMUM + c]

@@ -27,10 +27,10 @@ _NAMES = (
     "gpu_usage_percent", "cache_hit_rate", "signal_strength", "noise_ratio",
     "activation_potential",
 )  # fmt: skip
-_KEYWORDS = ", ".join(f"{n}={v}" for n, v in zip(_NAMES, _VALUES.split(", "), strict=True))
+KEYWORDS = ", ".join(f"{n}={v}" for n, v in zip(_NAMES, _VALUES.split(", "), strict=True))
 _STATEMENTS = {
     "snapshot_python_ns": f"neuron.record({_VALUES})",
-    "snapshot_python_keywords_ns": f"neuron.record({_KEYWORDS})",
+    "snapshot_python_keywords_ns": f"neuron.record({KEYWORDS})",
     "three_metrics_python_ns": (
         "neuron.record(queue_depth=12, processing_time_ns=52817, memory_bytes=81)"
     ),

@@ -116,6 +116,13 @@ BENCHMARKS = (
         "fold", "codec:fold", "records to windows; to NumPy's sums", _by_mix(("",), "bincount")
     ),
     _benchmark("reflex", "reflex:reflex", "standing expressions: hook, evaluation, rules"),
+    _benchmark(
+        "sampling", "sampling:sampling", "samples left out; to those that are kept; a flood",
+        {
+            f"left_out_{name}_ns": f"kept_{name}_ns"
+            for name in ("python", "one_metric_python", "activation", "njit")
+        },
+    ),
     _benchmark("host_source", "processes:host_source", "a pass over 500 processes"),
     _benchmark(
         "startup", "processes:startup", "starts of programs; to Python's own",

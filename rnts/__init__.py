@@ -67,13 +67,23 @@ CRITICAL, UNKNOWN = Health.CRITICAL, Health.UNKNOWN
 
 
 def neuron(
-    name: str, *, group: str = "", role: str = "", host: str = "", neuron_id: int | None = None
+    name: str,
+    *,
+    group: str = "",
+    role: str = "",
+    host: str = "",
+    neuron_id: int | None = None,
+    importance: str = "normal",
 ) -> Neuron:
     """A neuron by its name; its id is a 64-bit hash of the name unless `neuron_id` is given.
 
-    Raises TypeError or ValueError where a string is none or has over 255 bytes of UTF-8.
+    `importance`, where sampling leaves records out: "critical_path", "high_activity" or "normal";
+    see docs/sampling.md. Raises TypeError or ValueError where a string is none or has over 255
+    bytes of UTF-8, and for another importance.
     """
-    return PROCESS.neuron(name, group=group, role=role, host=host, neuron_id=neuron_id)
+    return PROCESS.neuron(
+        name, group=group, role=role, host=host, neuron_id=neuron_id, importance=importance
+    )
 
 
 def attach(jit: bool | None = None) -> str:

@@ -23,12 +23,14 @@ from rnts.cutting import Cutting
 from rnts.delivery import parse_message
 from rnts.frame import FrameEncoder
 from rnts.handover import Handover
+from rnts.lane_rates import LaneRates
 from rnts.links.choice import agent_link
 from rnts.links.options import LinkOptions
 from rnts.lives import Lives
 from rnts.process import Stop, own_usage
 from rnts.rhythm import Rhythm
 from rnts.runtime import boot_id, runtime_folder, segment_folders
+from rnts.sampling import BACKLOG_FRAMES, STEP_NS, Load, Rates, SamplingOptions
 from rnts.sender import Limits, Sender
 from rnts.spool_parts import State
 from rnts.spooling import Spooling, SpoolOptions
@@ -60,6 +62,7 @@ class AgentOptions:
     # How far a metric's values may be off when they arrive; 0 is without loss. What is not named
     # here is as the model says.
     error_max: Mapping[str, float] = field(default_factory=dict)
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
 
 
 class Agent:
@@ -91,6 +94,9 @@ class Agent:
         self._endpoint_index = 0
         self._rhythm = Rhythm(options.window_ns)
         self._clocks = ClockWatch()
+        self._rates = Rates(options.sampling, self.incarnation)
+        self._lane_rates = LaneRates(self._collector)
+        self._rates_ns, self._cpu_ns = 0, time.process_time_ns()
 
     def run(self, stop: Stop, before_end: Callable[[], None]) -> None:
         """Work until `stop` is set, call `before_end`, then deliver what is there: 2 s at most."""
@@ -109,6 +115,8 @@ class Agent:
         """Drain, cut and deliver what is due, then sleep as long as nothing is."""
         if self._rhythm.is_due("discover", now_ns):
             self._cutting.discover()
+        if now_ns - self._rates_ns >= STEP_NS:
+            self._set_rates(now_ns)
         took, options = self._cutting.drain(), self._options
         is_due = self._cutting.is_due(now_ns, options.batch_size, options.batch_timeout_ns)
         if is_due or self._rhythm.is_heartbeat_due(now_ns):
@@ -117,6 +125,15 @@ class Agent:
         if not self._lives.is_ready:
             self._rhythm.stir(now_ns)  # so that an answer to HELLO is not slept over
         self._rhythm.rest(now_ns, took, bool(self._cutting.filled), self._collector.wait)
+
+    def _set_rates(self, now_ns: int) -> None:
+        """Have programs keep as many samples as can be carried."""
+        passed_ns, cpu_ns = now_ns - self._rates_ns, time.process_time_ns()
+        waiting = len(self._sender.retained.waiting)
+        used = (cpu_ns - self._cpu_ns) / passed_ns
+        self._rates.step(Load(used, self._lane_rates.fill(), waiting / BACKLOG_FRAMES))
+        self._rates_ns, self._cpu_ns = now_ns, cpu_ns
+        self._lane_rates.tell(*self._rates.words(now_ns))
 
     def _cut(self, now_ns: int, is_last: bool = False) -> None:
         """Make a frame of what was drained."""
@@ -178,9 +195,15 @@ class Agent:
             "retained_bytes": self._sender.retained_bytes,
             "spool": self._spooling.status(),
             "error_max": dict(self._options.error_max),
+            "sampling": self._sampling(),
             **self._clocks.look(read_clocks()),
             "host_source": self._host_report(),
         }
+
+    def _sampling(self) -> dict[str, Any] | None:
+        """Which share of the samples is kept; None where all are."""
+        document, without = self._rates.document(), self._lane_rates.without_memory
+        return {**document, "lanes_without_memory": without} if document else None
 
     def summary(self) -> str:
         """How it is, in one line."""

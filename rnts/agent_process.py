@@ -11,8 +11,10 @@ from rnts.links.options import LinkOptions
 from rnts.process import StopEvent, claim_role, settle, sleep_precisely
 from rnts.producer import PROCESS
 from rnts.runtime import LANE_SLOTS_NAME, default_endpoint, make_runtime_folder
+from rnts.sampling import SamplingOptions
 from rnts.sender import Limits
 from rnts.settings import Settings
+from rnts.settings_models import Sampling
 from rnts.settings_spool import SpoolSettings
 from rnts.spool_folder import default_folder
 from rnts.spool_parts import SpoolLimits
@@ -27,7 +29,6 @@ log = logging.getLogger("rnts")
 
 def run_agent(settings: Settings, stop: StopEvent) -> None:
     """Run the agent until told to stop."""
-    settings.require_built("agent")
     load_kernels()
     folder = Path(make_runtime_folder())
     guard = claim_role("agent", folder)
@@ -51,6 +52,7 @@ def run_agent(settings: Settings, stop: StopEvent) -> None:
         ),
         spool=spool_options(settings.agent.spool),
         link=LinkOptions.of(transport),
+        sampling=sampling_options(settings.telemetry.sampling),
     )
     host = HostThread(settings.agent.host_interval_ms / 1000) if settings.agent.host else None
     agent = Agent(options, host.report if host else dict)
@@ -76,6 +78,13 @@ def spool_options(spool: SpoolSettings) -> SpoolOptions | None:
         return None
     limits = SpoolLimits(spool.bytes_max, spool.segment_bytes, spool.sync)
     return SpoolOptions(default_folder(spool.folder), limits)
+
+
+def sampling_options(sampling: Sampling) -> SamplingOptions:
+    """What the settings say of sampling."""
+    weights = sampling.importance_weights
+    by_class = weights.critical_path, weights.high_activity, weights.normal
+    return SamplingOptions(sampling.base_rate, sampling.adaptive, by_class)
 
 
 class HostThread:

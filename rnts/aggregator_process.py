@@ -49,7 +49,6 @@ def make_windows(settings: Settings) -> Windows:
 
 def run_aggregator(settings: Settings, stop: StopEvent) -> None:
     """Run the aggregator until told to stop."""
-    settings.require_built("aggregate")
     load_kernels()
     make_runtime_folder()
     endpoint = settings.aggregator.address or default_endpoint()

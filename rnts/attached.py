@@ -45,6 +45,7 @@ class AttachedSegment:
         self.lanes_used = 0
         self.names_position = 0
         self.address = 0
+        self._has_table = False
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError as error:
@@ -163,6 +164,20 @@ class AttachedSegment:
     def mark_seen(self) -> None:
         """Tell the owner that an agent is there."""
         self.words[layout.HEADER_AGENT_SEEN_NS // 8] = time.time_ns()
+
+    def reserve_table(self) -> bool:
+        """Have memory for what the owner's threads know of neurons while samples are left out.
+
+        Without it a store there would end the owner, where shared memory is full.
+        """
+        if not self._has_table:
+            place = layout.table_offset(self.lanes, self.lane_slots)
+            try:
+                os.posix_fallocate(self._descriptor, place, layout.TABLE_BYTES)
+            except OSError:
+                return False
+            self._has_table = True
+        return True
 
     def free_slots(self) -> None:
         """Give back the memory of the lanes of a dead owner; their counters stay readable."""

@@ -8,7 +8,7 @@ from rnts import cfunctions
 from rnts.kernels import activations, builtin, packed
 from rnts.kernels.arguments import Argument
 from rnts.misuse import RECORD_ARGUMENTS
-from rnts.model import FIELD, SLOT_BYTES, Kind
+from rnts.model import EVENT, FIELD, SLOT_BYTES, Field, Kind
 from rnts.neuron import Activation, Neuron
 from rnts.writer import SAMPLE_FORMAT, fields_of
 
@@ -40,7 +40,17 @@ def plan() -> builtin.Plan:
     """What the builtins are compiled for: this model, and the neurons of this Python."""
     offsets = _offset(CompiledActivation, "_neuron"), _offset(CompiledActivation, "_start_ns")
     words = _offset(CompiledNeuron, "_words")
-    return builtin.Plan(words, BYTES_OFFSET, _HEADER, _ARGUMENTS, _FINISHING, offsets)
+    kind = FIELD["event_type"]
+    error = int(Kind.EVENT), kind.word, kind.shift, EVENT["ErrorOccurred"].code
+    return builtin.Plan(
+        words, BYTES_OFFSET, _HEADER, _ARGUMENTS, _FINISHING, offsets,
+        _place(FIELD["health"]), _place(FIELD["weight"]), error,
+    )  # fmt: skip
+
+
+def _place(field: Field) -> tuple[int, int, int]:
+    """Where a field is: its word, its shift in that, its bit in the mask."""
+    return field.word, field.shift, field.mask
 
 
 def prepare() -> Iterator[tuple[str, bool]]:
@@ -88,7 +98,7 @@ _BUILTINS: dict[str, tuple[Callable[[builtin.Plan], Any], type | None, int]] = {
     "__enter__": (activations.compile_enter, CompiledActivation, cfunctions.NO_ARGUMENT),
     "__exit__": (activations.compile_exit, CompiledActivation, cfunctions.FASTCALL),
     "refuse": (lambda _: packed.compile_refuse(), None, cfunctions.FASTCALL),
-    "append": (lambda _: packed.compile_append(), None, cfunctions.FASTCALL),
+    "append": (packed.compile_append, None, cfunctions.FASTCALL),
 }
 BUILTINS = len(_BUILTINS)
 

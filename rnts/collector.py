@@ -70,7 +70,7 @@ class Collector:
         self._files = SegmentFiles(folders)
         self._finish = finish or remove_file
         self._known: dict[Path, str] = {}
-        self._owners: list[AttachedSegment] = []  # of each lane
+        self.owners: list[AttachedSegment] = []  # of each lane
         self._reported = never_reported(self.lanes)
         self._rows = np.zeros((LANES_MAX, len(SOURCE_COLUMNS)), np.int64)
         self._watch = np.zeros((0, reports.WATCH_COLUMNS), np.int64)  # of each segment
@@ -141,7 +141,7 @@ class Collector:
         baselines = baseline_rows(lanes)
         self.lanes = np.concatenate((self.lanes, lanes))
         self._reported = np.concatenate((self._reported, believed(baselines)))
-        self._owners += [segment] * len(lanes)
+        self.owners += [segment] * len(lanes)
         self.baselines += baselines
 
     def wait(self, interval_ns: int, timeout_ns: int) -> bool:
@@ -192,7 +192,7 @@ class Collector:
             return rows[0] if rows else _NO_ROWS
         for segment in [s for s in self.segments if s.is_owner_dead]:
             self._take_lanes(segment, segment.new_lanes())
-            mine = np.array([owner is segment for owner in self._owners], bool)
+            mine = np.array([owner is segment for owner in self.owners], bool)
             if not kernel.wait_for_records(np.ascontiguousarray(self.lanes[mine]), 0, 0):
                 rows.append(last_rows(self.lanes[mine], self._reported[mine]))
                 rows += [self._segment_rows([segment], SOURCE_FINAL)]
@@ -201,7 +201,7 @@ class Collector:
 
     def _put_aside_sick(self) -> list[NDArray[np.int64]]:
         """Read sick lanes no more; their last rows."""
-        truncated = self.quarantine.find_truncated(self.segments, self._owners)
+        truncated = self.quarantine.find_truncated(self.segments, self.owners)
         if truncated is not None:
             self.lanes[truncated, kernel.SICK] = SICK["truncated"]
         sick = self.lanes[:, kernel.SICK] != 0
@@ -213,12 +213,12 @@ class Collector:
         return [rows]
 
     def _owners_of(self, which: NDArray[np.bool_]) -> list[AttachedSegment]:
-        return [owner for owner, is_it in zip(self._owners, which, strict=True) if is_it]
+        return [owner for owner, is_it in zip(self.owners, which, strict=True) if is_it]
 
     def _forget_lanes(self, which: NDArray[np.bool_]) -> None:
         self.lanes = np.ascontiguousarray(self.lanes[~which])
         self._reported = self._reported[~which]
-        self._owners = self._owners_of(~which)
+        self.owners = self._owners_of(~which)
 
     def _forget(self, segment: AttachedSegment, mine: NDArray[np.bool_]) -> None:
         self._forget_lanes(mine)

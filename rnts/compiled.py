@@ -26,10 +26,12 @@ from rnts.kernels import builtin
 from rnts.misuse import RECORD_ARGUMENTS, plain_time, plain_values
 from rnts.model import SLOT_BYTES, SLOTS_MAX
 from rnts.neuron import Neuron
+from rnts.plain_sampling import NORMAL
 from rnts.segment import Segment
 from rnts.text import join_strings
 
-_WORDS = struct.Struct("=QQQ")  # of a neuron: its id, the addresses of its emitter and its count
+# Of a neuron: its id, the addresses of its emitter and its count, and its class of importance.
+_WORDS = struct.Struct("=QQQQ")
 _NAMES = [sys.intern(name) for name in (*RECORD_ARGUMENTS, "timestamp_ns")]
 _kept: list[Any] = []  # what compiled code points to, for the life of the process
 
@@ -81,7 +83,7 @@ class CompiledEmitter:
         lane[layout.LANE_DATA_DELTA // 8] = layout.LANE_BYTES
         lane[layout.LANE_SLOT_MASK // 8] = len(PROOFS) - 1
         neuron = CompiledNeuron.__new__(CompiledNeuron)
-        neuron.id = 1 << 63 | 5
+        neuron.id, neuron.importance = 1 << 63 | 5, NORMAL
         self.adopt(neuron)
         self._words[builtin.LANE] = lane.buffer_info()[0]
         for values in PROOFS:
@@ -109,7 +111,9 @@ class CompiledEmitter:
 
     def adopt(self, neuron: Neuron) -> None:
         """Make a neuron one of ours."""
-        neuron._words = _WORDS.pack(neuron.id, self._address, self._count_of(neuron.id))
+        neuron._words = _WORDS.pack(
+            neuron.id, self._address, self._count_of(neuron.id), neuron.importance
+        )
         if type(neuron) is Neuron:
             neuron.__class__ = CompiledNeuron
 

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 _RECORD_DOC = """Report what the neuron did; True if the record is on its way to the agent.
 
-Pass what you know, by name or in this order; what is left out, or is None, stays absent. A full
-lane drops the record under `lane_full`. A value of a wrong type is a TypeError and one that does
+Pass what you know, by name or in this order; what is left out, or is None, stays absent. One that
+sampling leaves out is on its way, too: others stand for it. A full lane drops the record under
+`lane_full`. A value of a wrong type is a TypeError and one that does
 not fit an OverflowError, as with any builtin; the record then counts as `invalid`.
 """
 _SIGNATURE = ", ".join(f"{name}=None" for name in RECORD_ARGUMENTS)
@@ -76,6 +77,14 @@ _SNAPSHOT = " and ".join(
 )
 _WRITING = [
     "    try:",
+    "        is_sampling = lane.sampler.is_on",
+    "        if is_sampling:",
+    "            chance = lane.sampler.admit(self.id, self.importance, health)",
+    "            if chance is None:",
+    "                lane.refuse('sampled_out')",
+    "                return True",
+    "            if chance != 1.0:",
+    "                weight = chance if weight is None else chance * weight",
     "        lane.busy = True",
     "        words = lane.words",
     "        tail = lane.tail",
@@ -111,6 +120,8 @@ _WRITING = [
     f"        words[{TAIL}] = following",
     "        lane.tail = following",
     "        lane.busy = False",
+    "        if is_sampling and health is not None:",
+    "            lane.sampler.told(self.id, health)",
     "        return True",
     "    except Exception:",
     f"        plain_values(({_NAMES}))",

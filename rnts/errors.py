@@ -14,7 +14,7 @@ class UsageError(RntsError):
 
 
 class ConfigError(RntsError):
-    """A configuration that is invalid, or valid but not built yet; `problems` has a line each."""
+    """A configuration that is invalid; `problems` has a line each."""
 
     exit_code = 3
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from rnts.canary_ids import GROUP, is_canary
+from rnts.plain_sampling import IMPORTANCE
 from rnts.text import check_string, join_strings, name_to_id
 
 _ID_MAX = (1 << 64) - 1
@@ -29,6 +30,13 @@ def identity_of(
             f"neuron_id {chosen} is kept for canaries, which nobody sees; take another"
         )
     return chosen, join_strings(name, group, role, host or _host_name())
+
+
+def class_of(importance: str) -> int:
+    """The number of a class of importance; raises ValueError where there is no such class."""
+    if importance not in IMPORTANCE:
+        raise ValueError(f"importance is {', '.join(IMPORTANCE)}, and not {importance!r:.60}")
+    return IMPORTANCE[importance]
 
 
 def peer_of(peer_id: object) -> int:

@@ -24,6 +24,7 @@ from numba import float32, float64, int64
 
 from rnts import layout
 from rnts.kernels import lane as lane_kernels
+from rnts.kernels import sampling
 from rnts.kernels._jit import device
 from rnts.kernels.atomics import (
     float32_bits,
@@ -32,10 +33,25 @@ from rnts.kernels.atomics import (
     store,
     store_release,
 )
-from rnts.model import FIELD, FIELDS, METRIC_NAMES, Field, Kind, Storage
+from rnts.model import EVENT, FIELD, FIELDS, METRIC_NAMES, Field, Kind, Storage
 from rnts.producer import PROCESS
 
-__all__ = ["event", "lane", "link", "now_ns", "record"]
+__all__ = [
+    "CRITICAL_PATH",
+    "HIGH_ACTIVITY",
+    "NORMAL",
+    "event",
+    "lane",
+    "link",
+    "now_ns",
+    "record",
+]
+
+CRITICAL_PATH, HIGH_ACTIVITY, NORMAL = (
+    sampling.CRITICAL_PATH,
+    sampling.HIGH_ACTIVITY,
+    sampling.NORMAL,
+)
 
 _MAP_SHARED, _MAP_PRIVATE, _MAP_FIXED, _MAP_ANONYMOUS = 0x01, 0x02, 0x10, 0x20
 
@@ -109,6 +125,8 @@ def _generate(kind: Kind, names: tuple[str, ...]) -> Any:
     """Build one compiled emitter from the model: check ranges, claim, store words, publish."""
     fields = {name: FIELD[name] for name in names}
     arguments = ", ".join(_argument(name) + "=None" for name in names)
+    is_sample = kind is Kind.SAMPLE
+    arguments += f", importance={sampling.NORMAL}" if is_sample else ""
     lines = [f"def emit(lane, neuron_id, timestamp_ns, {arguments}):", "    if lane == 0:"]
     lines += ["        return False"]
     for name, field in fields.items():
@@ -118,6 +136,7 @@ def _generate(kind: Kind, names: tuple[str, ...]) -> Any:
             lines += [f"    if {argument} is not None:"]
             lines += [f"        if not {fits}:"]  # nor does a NaN
             lines += ["            refuse_invalid(lane)", "            return False"]
+    lines += _SAMPLING if is_sample else _NOTING_ERRORS if kind is Kind.EVENT else ()
     lines += ["    slot = claim(lane, 1)", "    if slot == 0:", "        return False"]
     lines += ["    mask = 0"]
     for word in sorted({f.word for f in fields.values()}):
@@ -132,16 +151,41 @@ def _generate(kind: Kind, names: tuple[str, ...]) -> Any:
             lines += [f"    if {given}:", f"        store(slot + {8 * word}, bits)"]
         else:
             lines += [f"    store(slot + {8 * word}, bits)"]
+    lines += _WEIGHING if is_sample else ()
     lines += [
         f"    store(slot, {int(kind) | 1 << 8} | (mask << 32))",
         "    store(slot + 8, int64(neuron_id))",
         "    store(slot + 16, int64(timestamp_ns))",
         "    publish(lane, 1)",
+        *(_TELLING if is_sample else ()),
         "    return True",
     ]
     scope: dict[str, Any] = {**_scope}
     exec("\n".join(lines), scope)  # noqa: S102 - the text is made of names of the model only
     return device(scope["emit"])
+
+
+# Around a sample: whether it is kept, what it then weighs, and which health was told.
+_WEIGHT = FIELD["weight"]
+_SAMPLING = [
+    f"    chance, place, state = 0, 0, {sampling.NO_HEALTH}",
+    "    if load(lane + SWITCH) != 0:",
+    "        if health is not None:",
+    "            state = int64(health)",
+    "        chance, place = admit(lane, int64(neuron_id), importance, state)",
+    f"        if chance == {sampling.LEFT_OUT}:",
+    "            return True",
+]
+_WEIGHING = [
+    "    if chance != 0:",
+    f"        mask = weigh(slot, mask, chance, ({_WEIGHT.word}, {_WEIGHT.shift}, {_WEIGHT.mask}))",
+]
+_TELLING = ["    if place != 0:", "        told(place, state)"]
+_NOTING_ERRORS = [
+    "    if type is not None:",
+    f"        if type == {EVENT['ErrorOccurred'].code}:",
+    "            note_error(lane, int64(neuron_id))",
+]
 
 
 def _argument(name: str) -> str:
@@ -162,6 +206,12 @@ _scope: dict[str, Any] = {
     "claim": lane_kernels.claim,
     "publish": lane_kernels.publish,
     "store": store,
+    "load": lane_kernels.load,
+    "SWITCH": sampling.SWITCH,
+    "admit": sampling.admit,
+    "told": sampling.told,
+    "weigh": sampling.weigh,
+    "note_error": sampling.note_error,
     "f32_bits": float32_bits,
     "f64_bits": float64_bits,
     "float32": float32,
@@ -172,7 +222,8 @@ _scope: dict[str, Any] = {
 _LINKS = tuple(f.name for f in FIELDS if f.kind is Kind.LINK)
 _EVENTS = tuple(f.name for f in FIELDS if f.kind is Kind.EVENT)
 
-# record(lane, neuron_id, timestamp_ns, activation_count=…, …, health=…, weight=…) -> bool
+# record(lane, neuron_id, timestamp_ns, activation_count=…, …, health=…, weight=…) -> bool;
+# importance=… is one of `rnts.jit.CRITICAL_PATH`, `HIGH_ACTIVITY`, `NORMAL`
 record = _generate(Kind.SAMPLE, (*METRIC_NAMES, "health", "weight"))
 # link(lane, neuron_id, timestamp_ns, peer_id=…, messages=…, bytes=…, latency_ns=…) -> bool
 link = _generate(Kind.LINK, _LINKS)

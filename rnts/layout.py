@@ -4,9 +4,12 @@
     4096   lane directory: 512 bytes a lane in four blocks of 128, so that what the producer writes
            and what the consumer writes never share a cache line (nor its prefetched neighbour)
              +0    state | thread id | data_delta | slot_mask      written when the lane is claimed
-             +128  tail | head_cache | attempts | sampled_out | drops       written by the producer
+                   rates | switch | table_delta    which samples to keep; the agent writes the first
+             +128  tail | head_cache | attempts | sampled_out | drops | random   by the producer
              +256  head | note A: head, delivered, corrupt | note B: the same  written by the agent
     data   lanes one after the other: a power of two slots of 128 bytes each
+    table  what producers know of neurons while samples are left out, see kernels/sampling.py; has
+           no memory until then
     names  log of names, appended: length u16, neuron id u64, strings
 
 All words are 64-bit, little-endian and at multiples of 8. `tail` and `head` count slots since the
@@ -18,7 +21,7 @@ from rnts.accounting import LANE_DROPS
 from rnts.model import SLOT_BYTES
 
 MAGIC = int.from_bytes(b"RNTSSEG1", "little")
-ABI = 1
+ABI = 2
 
 HEADER_BYTES = 4096
 HEADER_MAGIC = 0
@@ -41,12 +44,16 @@ LANE_STATE = 0
 LANE_THREAD = 8
 LANE_DATA_DELTA = 16  # from the lane's block to its first slot, in bytes
 LANE_SLOT_MASK = 24
+LANE_RATES = 32  # of each class of importance: threshold, and the bits of the weight above it
+LANE_SWITCH = 56  # 0: all samples are kept; else epoch and generation of sampling
+LANE_TABLE_DELTA = 64  # from the lane's block to the table of neurons, in bytes
 LANE_TAIL = 128
 LANE_HEAD_CACHE = 136
 LANE_ATTEMPTS = 144
 LANE_SAMPLED_OUT = 152
 LANE_DROP = {reason: 160 + 8 * i for i, reason in enumerate(LANE_DROPS)}
 LANE_DROP_INVALID = LANE_DROP["invalid"]  # a name for compiled code
+LANE_RANDOM = 248  # state of the generator that decides which samples are kept
 LANE_HEAD = 256
 LANE_NOTES = (264, 288)
 
@@ -55,6 +62,7 @@ STATE_QUARANTINED = 3  # written by an agent that found the lane's header to be 
 
 EMITTER_PYTHON, EMITTER_COMPILED = 1, 2
 LANES_MAX = 64
+TABLE_BYTES = 1 << 19
 NAMES_BYTES_MAX = 256 << 20
 NAME_HEADER_BYTES = 10
 
@@ -64,9 +72,14 @@ def data_offset(lanes: int) -> int:
     return (HEADER_BYTES + lanes * LANE_BYTES + 4095) & ~4095
 
 
+def table_offset(lanes: int, lane_slots: int) -> int:
+    """Where the table of neurons begins."""
+    return data_offset(lanes) + lanes * lane_slots * SLOT_BYTES
+
+
 def segment_bytes(lanes: int, lane_slots: int) -> int:
     """Size of the mapped part; the log of names begins there."""
-    return data_offset(lanes) + lanes * lane_slots * SLOT_BYTES
+    return table_offset(lanes, lane_slots) + TABLE_BYTES
 
 
 def lane_offset(lane: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnts.digest import Digest
-from rnts.kernels.neurons import COLUMNS
+from rnts.kernels.neurons import COLUMNS, VALUES
 from rnts.kernels.panes import COUNT, GROUP_RECORDS
 from rnts.ledger import Ledger, chained
 from rnts.ledger_record import CLOSE, EPOCH, LedgerRecord, Standing, unpack_record
@@ -142,7 +142,9 @@ def wrong_sums(digest: Digest) -> str | None:
     if records != digest.records:
         return f"its groups have {records} records, and it has {digest.records}"
     held = np.bincount(digest.cells, digest.counts, len(digest.groups) * COLUMNS)
-    counts = digest.moments[:, COUNT : COUNT + COLUMNS].ravel()
+    counts = digest.moments[:, COUNT : COUNT + COLUMNS].copy()
+    counts[:, VALUES:] = 0  # of what samples weigh there is no histogram
+    counts = counts.ravel()
     for cell in np.flatnonzero(~np.isclose(held, counts, rtol=1e-9)).tolist():
         group = digest.groups[cell // COLUMNS]
         return f"a histogram of group {group} holds {held[cell]:g} values of {counts[cell]:g}"

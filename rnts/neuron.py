@@ -12,6 +12,7 @@ from rnts.emitter import record, record_silently, snapshot_start
 from rnts.events import Event
 from rnts.identities import peer_of
 from rnts.model import FIELD, Health, Kind
+from rnts.plain_sampling import NORMAL
 from rnts.ticks import Tick, ticks_of
 
 TYPE_CHECKING = False  # see `rnts.value`
@@ -38,7 +39,10 @@ class Neuron:
     """One neuron. All methods are safe in threads and coroutines; none raises but
     `record`, for arguments that are no numbers."""
 
-    __slots__ = ("_links", "_producer", "_start", "_ticks", "_words", "group", "id", "name", "role")
+    __slots__ = (
+        "_links", "_producer", "_start", "_ticks", "_words", "group", "id", "importance", "name",
+        "role",
+    )  # fmt: skip
 
     def __init__(
         self, producer: rnts.producer.Producer, neuron_id: int, name: str, group: str, role: str
@@ -48,6 +52,7 @@ class Neuron:
         self.name = name
         self.group = group
         self.role = role
+        self.importance = NORMAL  # its class, see `rnts.plain_sampling`
         self._start = snapshot_start(neuron_id)
         self._links: dict[int, Link] | None = None
         self._words: bytes  # what the compiled emitter reads of a neuron, set by it

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnts.aligned import aligned_zeros
-from rnts.kernels import durations, histogram, panes
-from rnts.kernels.neurons import COLUMNS, OPEN_WINDOWS, PANES_MAX, UNSEALED_MAX
+from rnts.kernels import durations, histogram, panes, sampling_errors
+from rnts.kernels.neurons import COLUMNS, OPEN_WINDOWS, PANES_MAX, UNSEALED_MAX, VALUES
 from rnts.model import METRICS
 
 LATENCY_COLUMN = len(METRICS)
@@ -16,7 +16,7 @@ DURATION_COLUMN = next(i for i, metric in enumerate(METRICS) if metric.name == "
 # Linux's number; Python has a name for it from 3.13 on.
 _MAP_NORESERVE = 0x4000
 
-assert len(METRICS) + 1 <= COLUMNS, "raise COLUMNS in kernels/neurons.py for more metrics"
+assert len(METRICS) + 1 <= VALUES, "raise COLUMNS in kernels/neurons.py for more metrics"
 assert [metric.bit for metric in METRICS] == list(range(len(METRICS)))
 
 
@@ -27,11 +27,14 @@ class Summary:
     moments:      float64[groups + 1, panes.MOMENTS]
     percentiles:  float64[groups + 1, COLUMNS, percentiles], true where the count is above 0
     bounded:      int64[groups + 1, COLUMNS], 1 if the percentiles keep the histogram's bound
+    sampling:     float64[groups + 1, COLUMNS, sampling_errors words], all zeros where no sample
+                  was left out; None if that is so everywhere
     """
 
     moments: NDArray[np.float64]
     percentiles: NDArray[np.float64]
     bounded: NDArray[np.int64]
+    sampling: NDArray[np.float64] | None = None
 
 
 class Panes:
@@ -139,7 +142,20 @@ class Panes:
         bounded = np.zeros((rows, COLUMNS), np.int64)
         results = (moments, percentiles, bounded)
         panes.summarise(window % self.ring, self.arrays, self._ranks, self._merged, results)
-        return Summary(moments, percentiles.reshape(rows, COLUMNS, -1), bounded)
+        sampling = None
+        if (moments[:, panes.SQUARES] > moments[:, panes.WEIGHTS]).any():
+            sampling = self._sampling_errors(window)
+        return Summary(moments, percentiles.reshape(rows, COLUMNS, -1), bounded, sampling)
+
+    def _sampling_errors(self, window: int) -> NDArray[np.float64]:
+        """How far what is estimated from samples may be off, by group and of all."""
+        rows, ranks = self._groups + 1, self._ranks.size
+        found = np.zeros((rows * COLUMNS, sampling_errors.words(ranks)))
+        room = np.zeros((2, ranks))
+        sampling_errors.estimate(
+            window % self.ring, self.arrays, self._ranks, self._merged, room, found
+        )
+        return found.reshape(rows, COLUMNS, -1)
 
 
 def _sparse(rows: int, columns: int) -> NDArray[np.float64]:

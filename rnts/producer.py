@@ -18,7 +18,7 @@ from rnts import layout
 from rnts.choice import is_compiled_wanted, make_compiled
 from rnts.complaints import Complaints
 from rnts.errors import RntsError
-from rnts.identities import identities_of, identity_of
+from rnts.identities import class_of, identities_of, identity_of
 from rnts.lane_owner import LaneOwner
 from rnts.neuron import Neuron, silent_kind
 from rnts.runtime import lane_slots_wanted, make_runtime_folder
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
     from rnts.compiled import CompiledEmitter
 
-LANE_SLOTS_DEFAULT = 16_384
-LANE_SLOTS_MIN, LANE_SLOTS_MAX = 64, 1 << 20
+LANE_SLOTS_DEFAULT, LANE_SLOTS_MIN, LANE_SLOTS_MAX = 16_384, 64, 1 << 20
 _AGENT_AWAY_NS = 10_000_000_000  # an agent that was seen within this will fetch what we leave
 _NAMES_KEPT_MAX = 2_000_000  # beyond it a name is told again when it is asked for again
 
@@ -73,13 +72,14 @@ class Producer:
         role: str = "",
         host: str = "",
         neuron_id: int | None = None,
+        importance: str = "normal",
     ) -> Neuron:
         """A neuron by its name; raises TypeError or ValueError, see `identity_of`."""
         chosen, strings = identity_of(name, group, role, host, neuron_id)
         if self._names.get(chosen) != strings:
             self._tell({chosen: strings})
-        kind = Neuron if self.enabled else silent_kind()
-        made = kind(self, chosen, name, group, role)
+        made = (Neuron if self.enabled else silent_kind())(self, chosen, name, group, role)
+        made.importance = class_of(importance)
         if self._emitter is not None:
             self._emitter.adopt(made)
         return made

@@ -85,6 +85,10 @@ class Segment:
         os.posix_fallocate(self.descriptor, slots, self.lane_slots * SLOT_BYTES)
         self.words[(control + layout.LANE_DATA_DELTA) // 8] = slots - control
         self.words[(control + layout.LANE_SLOT_MASK) // 8] = self.lane_slots - 1
+        table = layout.table_offset(self.lanes, self.lane_slots)
+        self.words[(control + layout.LANE_TABLE_DELTA) // 8] = table - control
+        seed = int.from_bytes(os.urandom(8), "little")  # that lanes do not all keep the same
+        self.words[(control + layout.LANE_RANDOM) // 8] = seed
         self.words[(control + layout.LANE_THREAD) // 8] = thread
         self.words[(control + layout.LANE_STATE) // 8] = layout.STATE_ACTIVE
 

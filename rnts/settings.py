@@ -35,29 +35,10 @@ from rnts.settings_sources import (
     shipped,
     variables,
 )
-from rnts.settings_tree import KeyPath, Place, Problem, Tree, dotted, merge, printable, report
+from rnts.settings_tree import KeyPath, Place, Tree, dotted, merge, printable, report
 from rnts.settings_yaml import write, write_document
 
 _DEFAULT = Place("default")
-
-PROCESSES = ("up", "agent", "aggregate", "alert", "status", "audit", "demo")
-
-
-@dataclass(frozen=True)
-class _Unbuilt:
-    """A setting of which only some values have an effect so far, and where others are refused."""
-
-    path: KeyPath
-    works: object
-    processes: tuple[str, ...]
-    advice: str
-
-
-_SAMPLING = "sampling comes with a later release; set base_rate: 1.0 and adaptive: false"
-_UNBUILT = (
-    _Unbuilt(("telemetry", "sampling", "base_rate"), 1.0, ("up", "agent", "demo"), _SAMPLING),
-    _Unbuilt(("telemetry", "sampling", "adaptive"), False, ("up", "agent", "demo"), _SAMPLING),
-)
 
 
 @dataclass(frozen=True)
@@ -108,23 +89,6 @@ class Settings:
     def to_yaml(self, notes: Mapping[str, str]) -> str:
         """The settings as a file that can be loaded again, with `notes` as comments by path."""
         return write_document(self.plain(), notes)
-
-    def not_built(self, process: str | None = None) -> list[str]:
-        """A line for each valid value without effect so far in `process` (None: in any)."""
-        if process is not None and process not in PROCESSES:
-            raise ValueError(f"{process!r} is not one of {', '.join(PROCESSES)}")
-        problems = []
-        for row in _UNBUILT:
-            value = reduce(getattr, map(str, row.path), self)
-            if value != row.works and (process is None or process in row.processes):
-                message = f"{write(value)} is valid but not built yet; {row.advice}"
-                problems.append(Problem(self._places[row.path], row.path, message))
-        return report(sorted(problems, key=lambda it: (it.place.line, it.place.column)))
-
-    def require_built(self, process: str) -> None:
-        """Raise ConfigError if `process`, one of `PROCESSES`, would have to ignore a value."""
-        if lines := self.not_built(process):
-            raise ConfigError(lines)
 
 
 def load(

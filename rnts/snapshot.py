@@ -16,6 +16,7 @@ from rnts.snapshot_parts import (
     link_document,
     metric_documents,
     percentiles_document,
+    sampling_document,
     window_document,
     with_whole_percentiles,
 )
@@ -82,7 +83,12 @@ def _percentiles(windows: Windows, closed: ClosedWindow, row: int, column: int) 
     values = summary.percentiles[row, column]
     document = percentiles_document(windows.panes.percentiles, values, bound)
     is_whole = column == LATENCY_COLUMN or not METRICS[column].storage.is_float
-    return with_whole_percentiles(document) if is_whole else document
+    document = with_whole_percentiles(document) if is_whole else document
+    is_level = column != LATENCY_COLUMN and METRICS[column].role != "counter"
+    if summary.sampling is None or not is_level:
+        return document
+    errors = summary.sampling[row, column]
+    return document | sampling_document(windows.panes.percentiles, errors)
 
 
 def _metrics(windows: Windows, closed: ClosedWindow | None, row: int) -> Document:

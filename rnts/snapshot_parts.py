@@ -1,13 +1,16 @@
 """The parts that snapshot documents are made of: statistics, windows, events, links."""
 
 from collections.abc import Callable
+from math import isnan
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnts.closed_window import ClosedWindow
+from rnts.kernels import sampling_errors
 from rnts.kernels.panes import COUNT, MAXIMUM, MINIMUM, SUM
+from rnts.kernels.sampling_errors import WIDTH
 from rnts.model import METRICS, Storage
 from rnts.population import Population
 from rnts.recent_events import RecentEvent
@@ -56,6 +59,22 @@ def percentiles_document(
     """The percentiles under their numbers, and how far off they may be; None if nobody can say."""
     named = {f"{p:g}": value for p, value in zip(percentiles, values.tolist(), strict=True)}
     return {"percentiles": named, "relative_error": relative_error}
+
+
+def sampling_document(percentiles: tuple[float, ...], errors: Row) -> Document:
+    """How far statistics may be off because samples were left out; empty where none was."""
+    if not errors[sampling_errors.EFFECTIVE] > 0:
+        return {}
+    count = len(percentiles)
+    lows, highs = errors[sampling_errors.ENDS :].reshape(2, count).tolist()
+    ends = [None if isnan(low) else [low, high] for low, high in zip(lows, highs, strict=True)]
+    about = {
+        "effective_samples": float(errors[sampling_errors.EFFECTIVE]),
+        "mean_error": WIDTH * float(errors[sampling_errors.OF_MEAN]),
+        "count_error": WIDTH * float(errors[sampling_errors.OF_COUNT]),
+        "intervals": {f"{p:g}": each for p, each in zip(percentiles, ends, strict=True)},
+    }
+    return {"sampling": about}
 
 
 def with_whole_percentiles(document: Document) -> Document:

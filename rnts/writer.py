@@ -16,6 +16,7 @@ from types import FrameType
 from rnts import layout
 from rnts.fence import IS_ORDERED, Fence
 from rnts.model import FIELDS, SLOT_BYTES, SLOTS_MAX, Field, Kind, Storage
+from rnts.plain_sampling import PlainSampler
 from rnts.segment import Segment
 from rnts.text import join_strings
 
@@ -36,6 +37,7 @@ TAIL = 0
 ATTEMPTS = (layout.LANE_ATTEMPTS - layout.LANE_TAIL) // 8
 HEAD = (layout.LANE_HEAD - layout.LANE_TAIL) // 8
 DROP = {reason: (offset - layout.LANE_TAIL) // 8 for reason, offset in layout.LANE_DROP.items()}
+DROP["sampled_out"] = (layout.LANE_SAMPLED_OUT - layout.LANE_TAIL) // 8  # which is no drop
 
 
 def fields_of(kind: Kind) -> list[Field]:
@@ -64,6 +66,9 @@ class LaneWriter:
         self.words = segment.words[
             control + layout.LANE_TAIL // 8 : control + layout.LANE_BYTES // 8
         ]
+        self.sampler = PlainSampler(
+            segment.words[control + layout.LANE_RATES // 8 : control + layout.LANE_TAIL // 8]
+        )
         self.slots = layout.slots_offset(lane, segment.lanes, segment.lane_slots)
         self.capacity = segment.lane_slots
         self.fence = Fence()
@@ -163,6 +168,8 @@ class LaneWriter:
             offset = self.begin(slots)
             if offset < 0:
                 return False
+            if self.sampler.is_on:
+                self.sampler.note(values)
             kind, *rest = values
             record.pack_into(self.buffer, offset, kind, slots, len(text), *rest)
             for start in range(0, len(text), SLOT_BYTES):
@@ -184,13 +191,20 @@ class LaneWriter:
         return following if following < self.slots + self.capacity * SLOT_BYTES else self.slots
 
     def write_slots(self, rows: Any) -> int:
-        """Write single-slot records given as an int64 array [n, 16]; how many were taken.
+        """Write single-slot samples given as an int64 array [n, 16]; how many were taken.
 
-        The rest, for which there is no room, is counted as `lane_full`.
+        Those that sampling leaves out count as taken. The rest, for which there is no room, is
+        counted as `lane_full`.
         """
-        count = len(rows)
         if self.busy and self.is_reentered():
-            return int(self.refuse("reentrant", count))
+            return int(self.refuse("reentrant", len(rows)))
+        left_out = 0
+        if self.sampler.is_on:
+            kept = self.sampler.thin(rows)
+            rows, left_out = kept, len(rows) - len(kept)
+            if left_out:
+                self.refuse("sampled_out", left_out)
+        count = len(rows)
         room = min(count, self.room())
         try:
             self.busy = True
@@ -202,7 +216,9 @@ class LaneWriter:
                 self.settle()
         if room < count:
             self.refuse("lane_full", count - room)
-        return room
+            if self.sampler.is_on:
+                self.sampler.forget(rows[room:])
+        return room + left_out
 
     def _copy(self, rows: Any) -> None:
         """Copy slots to where the tail stands, in one piece or, around the end, in two."""

@@ -81,11 +81,12 @@ def test_parts_of_a_segment_do_not_overlap(lanes: int, slot_bits: int) -> None:
     edges = [layout.HEADER_BYTES, *(layout.lane_offset(i) for i in range(lanes))]
     edges += [layout.lane_offset(lanes)]
     edges += [layout.slots_offset(i, lanes, slots) for i in range(lanes)]
-    edges += [layout.segment_bytes(lanes, slots)]
+    edges += [layout.table_offset(lanes, slots)]
 
     assert edges == sorted(edges)
     assert layout.data_offset(lanes) % 4096 == 0
     assert edges[-1] - layout.data_offset(lanes) == lanes * slots * SLOT_BYTES
+    assert layout.segment_bytes(lanes, slots) - edges[-1] == layout.TABLE_BYTES
 
 
 @given(count=st.integers(0, 1 << 40))

@@ -121,7 +121,10 @@ EMITTERS: dict[str, tuple[Callable[[], tuple[str, str]], set[str]]] = {
         _of_builtin(lambda: activations.compile_exit(builtins.plan())),
         _ASKED | _METHOD | {"Py_IncRef"},
     ),
-    "builtin append": (_of_builtin(packed.compile_append), _ASKED | {"PyLong_FromLongLong"}),
+    "builtin append": (
+        _of_builtin(lambda: packed.compile_append(builtins.plan())),
+        _ASKED | {"PyLong_FromLongLong"},
+    ),
     "builtin refuse": (_of_builtin(packed.compile_refuse), _ASKED | {"PyLong_FromLongLong"}),
 }
 
@@ -180,8 +183,9 @@ def test_an_emitter_neither_locks_nor_calls(name: str) -> None:
     assert [line for line in code if re.search(FORBIDDEN[MACHINE], line)] == []
     assert strangers - _OF_NUMBA == may_call
     assert any(re.search(MUST_HAVE[MACHINE], line) for line in code), "this is no emitter"
-    # The builtin has code of its own for each of its sixteen arguments.
-    assert len(code) < (1_300 if name == "builtin record" else 400)
+    # The builtin has code of its own for each of its sixteen arguments; the rules of sampling,
+    # which are jumped over where all is kept, are two hundred instructions.
+    assert len(code) < (1_500 if name == "builtin record" else 650)
 
 
 @njit(nogil=True)

@@ -6,9 +6,8 @@ import pytest
 import yaml
 from settings_tools import BATCH_SIZE, DATA, ROOT, isolate, said
 
-from rnts.errors import ConfigError
 from rnts.model import METRICS
-from rnts.settings import PROCESSES, load, load_file, table
+from rnts.settings import load, load_file, table
 from rnts.settings_models import leaves
 from rnts.settings_tree import dotted
 from rnts.settings_yaml import parse
@@ -20,10 +19,11 @@ def own_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     isolate(monkeypatch, tmp_path)
 
 
-def test_defaults_are_those_of_the_seed_but_for_what_is_not_built() -> None:
-    """Without any source the seed's values hold, with zmq, no sampling and no endpoints.
+def test_defaults_are_those_of_the_seed_but_for_what_is_argued() -> None:
+    """Without any source the seed's values hold, with zmq and no endpoints.
 
-    Only a batch is kept for 2 ms, not 10: reaction within 10 ms is promised of the whole road.
+    Nothing is sampled away unless somebody asks for it. A batch is kept for 2 ms, not 10: reaction
+    within 10 ms is promised of the whole road.
     """
     found = load(environ={}).plain()
     seed = yaml.safe_load((DATA / "agent.yaml").read_text())["telemetry"]
@@ -195,26 +195,6 @@ def test_the_origin_of_what_is_no_setting_is_misuse() -> None:
         load(environ={}).origin("collection.batch_size")
 
 
-SAMPLING = "sampling comes with a later release; set base_rate: 1.0 and adaptive: false"
-RATE = f"telemetry.sampling.base_rate: 0.1 is valid but not built yet; {SAMPLING}"
-ADAPTIVE = f"telemetry.sampling.adaptive: true is valid but not built yet; {SAMPLING}"
-
-
-@pytest.mark.parametrize(
-    ("process", "lines"),
-    [
-        ("up", [f"9:16: {RATE}", f"10:15: {ADAPTIVE}"]),
-        ("agent", [f"9:16: {RATE}", f"10:15: {ADAPTIVE}"]),
-        ("demo", [f"9:16: {RATE}", f"10:15: {ADAPTIVE}"]),
-    ],
-)
-def test_a_process_refuses_what_it_would_have_to_ignore(process: str, lines: list[str]) -> None:
-    """Valid values without effect so far are refused by name, with what to set instead."""
-    with pytest.raises(ConfigError) as caught:
-        load_file(DATA / "agent.yaml").require_built(process)
-    assert caught.value.problems == [f"{DATA}/agent.yaml:{line}" for line in lines]
-
-
 def test_rules_may_name_actions_of_another_file(tmp_path: Path) -> None:
     """What is missing is missing in all sources together, and its place is where it is named."""
     action = "actions: [{name: page, kind: log}]"
@@ -225,23 +205,6 @@ def test_rules_may_name_actions_of_another_file(tmp_path: Path) -> None:
     (tmp_path / "etc.yaml").unlink()
     known = "no entry of actions has the name 'page'; known here: log, trigger_emergency_protocol"
     assert said() == [f"rnts.yaml:1:{rule.index('page') + 1}: alerts.0.action: {known}"]
-
-
-def test_defaults_are_built_and_an_unknown_process_is_misuse() -> None:
-    """Every process starts with the defaults; a process that nobody knows raises."""
-    found = load(environ={})
-    for process in PROCESSES:
-        found.require_built(process)
-    with pytest.raises(ValueError, match="'agnet' is not one of up, agent"):
-        found.require_built("agnet")
-
-
-def test_what_is_refused_names_environment_and_flag() -> None:
-    """A value that is not built names the variable or flag that it comes from."""
-    environ = {"RNTS_SAMPLING__BASE_RATE": "0.1"}
-    assert load(environ=environ).not_built() == [f"environment RNTS_SAMPLING__BASE_RATE: {RATE}"]
-    flag = {"telemetry.sampling.base_rate": 0.1}
-    assert load(environ={}, overrides=flag).not_built() == [f"flag: {RATE}"]
 
 
 def test_the_shipped_file_holds_every_setting_with_its_meaning() -> None:

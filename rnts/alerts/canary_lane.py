@@ -36,7 +36,12 @@ class CanaryLane:
         self._producer.attach(jit=False)  # whatever is asked of programs: no Numba here
         first = first_id(secrets.randbits(32))
         self._neurons = [
-            self._producer.neuron(f"{GROUP}-{number}", group=GROUP, neuron_id=first + number)
+            self._producer.neuron(
+                f"{GROUP}-{number}",
+                group=GROUP,
+                neuron_id=first + number,
+                importance="critical_path",
+            )
             for number in range(NEURONS_MAX)
         ]
         self.names = frozenset(str(neuron.id) for neuron in self._neurons)
