@@ -52,7 +52,6 @@ def install(
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RNTS_")}
     settings = load(config, environ=kept, cwd=Path("/"))
     chosen = chosen_roles(roles or [], settings)
-    for role in chosen:
     places = places_here(is_system, settings, config)
     present = range(os.cpu_count() or 1)
     units = plan(chosen, settings, places, parse_cores(cores or [], ROLES, present))

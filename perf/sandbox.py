@@ -27,8 +27,9 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 class Sandbox:
     """The folder, and the children that were started in it; made by `sandbox`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, has_sessions: bool = False) -> None:
         self.folder = folder
+        self._has_sessions = has_sessions
         self.children: list[subprocess.Popen[str]] = []
         self._killed: set[int] = set()  # pids of children that were to end
         self._settings = folder / "settings.yaml"
@@ -44,6 +45,7 @@ class Sandbox:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                start_new_session=self._has_sessions,
                 env={**os.environ, SUPERVISED: str(os.getpid()), **settings},
             )
         self.children.append(child)
@@ -119,10 +121,11 @@ class Sandbox:
 
 
 @contextmanager
-def sandbox() -> Iterator[Sandbox]:
+def sandbox(has_sessions: bool = False) -> Iterator[Sandbox]:
     """Make this process and its children meet in a folder of their own, gone when the block ends.
 
-    Settings and switches of the environment are left out meanwhile.
+    Settings and switches of the environment are left out meanwhile. With `has_sessions` each child
+    begins one, as children of `rnts up` do.
     """
     before = dict(os.environ)
     folder = Path(tempfile.mkdtemp(prefix=f"rnts-bench-{os.getpid()}-", dir=SHARED_MEMORY))
@@ -131,7 +134,7 @@ def sandbox() -> Iterator[Sandbox]:
             del os.environ[name]
     os.environ["RNTS_RUNTIME_DIR"] = str(folder)
     os.environ["RNTS_STATE_DIR"] = str(folder / "state")  # spools go with the sandbox
-    box = Sandbox(folder)
+    box = Sandbox(folder, has_sessions)
     try:
         yield box
     finally:

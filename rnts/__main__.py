@@ -39,6 +39,7 @@ COMMANDS = (
     "keys",
     "service",
     "bench",
+    "tune",
     "doctor",
     "warmup",
 )

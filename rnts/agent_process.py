@@ -8,7 +8,7 @@ from typing import Any
 from rnts.agent import Agent, AgentOptions
 from rnts.host import HostSource
 from rnts.links.options import LinkOptions
-from rnts.process import StopEvent, claim_role, settle, sleep_precisely
+from rnts.process import StopEvent, claim_role, sleep_precisely
 from rnts.producer import PROCESS
 from rnts.runtime import LANE_SLOTS_NAME, default_endpoint, make_runtime_folder
 from rnts.sampling import SamplingOptions
@@ -19,6 +19,7 @@ from rnts.settings_spool import SpoolSettings
 from rnts.spool_folder import default_folder
 from rnts.spool_parts import SpoolLimits
 from rnts.spooling import SpoolOptions
+from rnts.tuned import settle_tuned, take_place
 from rnts.turns import Turns
 from rnts.warmup import load_kernels
 
@@ -29,6 +30,7 @@ log = logging.getLogger("rnts")
 
 def run_agent(settings: Settings, stop: StopEvent) -> None:
     """Run the agent until told to stop."""
+    take_place("agent")
     load_kernels()
     folder = Path(make_runtime_folder())
     guard = claim_role("agent", folder)
@@ -59,7 +61,7 @@ def run_agent(settings: Settings, stop: StopEvent) -> None:
     if host:
         host.start()
     log.info("agent works in %s, sends to %s", folder, ", ".join(options.endpoints))
-    settle()
+    settle_tuned()
     sleep_precisely()
     try:
         turns = Turns(stop, stop.manager, agent.summary)

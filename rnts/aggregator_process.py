@@ -9,9 +9,10 @@ from rnts.aggregator import Aggregator
 from rnts.keeper import Keeper
 from rnts.links.choice import aggregator_link
 from rnts.links.options import LinkOptions
-from rnts.process import StopEvent, settle
+from rnts.process import StopEvent
 from rnts.runtime import default_endpoint, make_runtime_folder, state_folder
 from rnts.settings import Settings
+from rnts.tuned import settle_tuned, take_place
 from rnts.turns import Turns
 from rnts.warmup import load_kernels
 from rnts.windows import Windows
@@ -49,6 +50,7 @@ def make_windows(settings: Settings) -> Windows:
 
 def run_aggregator(settings: Settings, stop: StopEvent) -> None:
     """Run the aggregator until told to stop."""
+    take_place("aggregate")
     load_kernels()
     make_runtime_folder()
     endpoint = settings.aggregator.address or default_endpoint()
@@ -66,7 +68,7 @@ def run_aggregator(settings: Settings, stop: StopEvent) -> None:
         link.close()
         raise
     log.info("aggregator listens at %s, ledger %s", endpoint, path or "off")
-    settle()
+    settle_tuned()
 
     def summary() -> str:
         agents, neurons = len(aggregator.receiver.sessions), windows.population.known

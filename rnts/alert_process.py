@@ -26,6 +26,7 @@ from rnts.process import HangUp, StopEvent, claim_role, settle
 from rnts.runtime import make_runtime_folder
 from rnts.settings import Settings
 from rnts.standing.query import Query
+from rnts.tuned import take_place
 from rnts.turns import Turns
 
 # A thread of an action that has something to do waits so long at most while alerts are computed,
@@ -51,6 +52,7 @@ def run_alert(
     settings = reader.read()
     if not settings.all_rules:
         raise UsageError("there are no rules: give --rules FILE, or a section alerts in rnts.yaml")
+    take_place("alert")
     make_runtime_folder()
     sys.setswitchinterval(_TURN_S)
     with ExitStack() as stack:

@@ -13,6 +13,7 @@ from rnts.errors import UsageError
 
 TYPE_CHECKING = False  # see `rnts.value`
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 SHARED_MEMORY = "/dev/shm"
@@ -48,18 +49,19 @@ def make_runtime_folder() -> str:
     return folder
 
 
-def state_folder() -> str:
+def state_folder(environment: Mapping[str, str] | None = None) -> str:
     """Where what outlives a start of the machine is kept; named only, not made.
 
     $RNTS_STATE_DIR, else `state` in $RNTS_RUNTIME_DIR, so that who works apart does so in all, else
-    $XDG_STATE_HOME/rnts or ~/.local/state/rnts.
+    $XDG_STATE_HOME/rnts or ~/.local/state/rnts. Another process has another `environment`.
     """
-    if chosen := os.environ.get("RNTS_STATE_DIR"):
+    own = os.environ if environment is None else environment
+    if chosen := own.get("RNTS_STATE_DIR"):
         return chosen.rstrip("/") or "/"
-    if apart := os.environ.get("RNTS_RUNTIME_DIR"):
+    if apart := own.get("RNTS_RUNTIME_DIR"):
         return os.path.join(apart, "state")
-    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return os.path.join(base, "rnts")
+    home = os.path.expanduser("~") if environment is None else own.get("HOME", "~")
+    return os.path.join(own.get("XDG_STATE_HOME") or os.path.join(home, ".local/state"), "rnts")
 
 
 def lane_slots_wanted(folder: str) -> int | None:

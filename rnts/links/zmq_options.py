@@ -10,6 +10,7 @@ from rnts.links.limits import (
     RECONNECT_MS,
     RECONNECT_MS_MAX,
 )
+from rnts.tuned import socket_buffer_bytes
 
 Options = dict[zmq.SocketOption, int]
 
@@ -59,5 +60,8 @@ def set_up(end: "zmq.Socket[bytes]", endpoint: str, *roles: Options) -> None:
     for role in (ALL, *roles):
         for option, value in role.items():
             end.setsockopt(option, value)
+    if size := socket_buffer_bytes():
+        end.setsockopt(zmq.SNDBUF, size)
+        end.setsockopt(zmq.RCVBUF, size)
     if "[" in endpoint:  # an address in brackets; elsewhere a name would be looked up twice
         end.setsockopt(zmq.IPV6, 1)
