@@ -6,7 +6,9 @@ from rnts.commands._document import Document, number, part, rows, text
 from rnts.commands._finding import Finding, Level
 from rnts.commands._format import duration, exact, is_number
 
-REACTION_TARGET_NS = 10_000_000  # what RNTS promises for the 99th percentile
+# Beyond this the 99th percentile is a finding. 10 ms are promised while records come; a record that
+# ends a silence waits for the agent up to 7 ms longer, as do canaries of an idle machine.
+REACTION_SLOW_NS = 20_000_000
 FIRING_STATES = ("firing", "recovering")
 _LEVEL = {"critical": Level.CRITICAL, "warning": Level.WARNING}
 _JUDGED_MIN = 10  # canaries in a minute, below which one is no verdict
@@ -57,7 +59,7 @@ def _of_reaction(document: Document) -> list[Finding]:
             words += "; no alert would come through"
         found.append(Finding(level, words))
     slowest_ns = number(minute, "percentiles", "99") or 0
-    if came >= _JUDGED_MIN and slowest_ns > REACTION_TARGET_NS:
+    if came >= _JUDGED_MIN and slowest_ns > REACTION_SLOW_NS:
         words = f"reactions are slow: p99 {duration(slowest_ns)} from a record to its action"
         found.append(Finding(Level.WARNING, words))
     return found

@@ -4,7 +4,7 @@ from collections import Counter
 
 from rich.text import Text
 
-from rnts.commands._alert_findings import FIRING_STATES, REACTION_TARGET_NS, lost_by_reason
+from rnts.commands._alert_findings import FIRING_STATES, REACTION_SLOW_NS, lost_by_reason
 from rnts.commands._document import HEALTH_STATES, Document, number, part, rows, text
 from rnts.commands._format import ABSENT, age, count, duration, exact, is_number
 from rnts.commands._table import LABEL, Cell, Column, Part, Section, labelled
@@ -46,7 +46,7 @@ def reaction_line(document: Document, width: int) -> list[Text]:
     parts = []
     for rank, key in ((2, "50"), (0, "99"), (3, "99.9")):
         if (value := number(percentiles, key)) is not None:
-            slow = value > REACTION_TARGET_NS and key == "99"
+            slow = value > REACTION_SLOW_NS and key == "99"
             cells = (f"p{key} ", LABEL), (duration(value).rjust(7), "yellow" if slow else "")
             parts.append(Part(rank, cells))
     if not parts:

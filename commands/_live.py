@@ -66,7 +66,7 @@ def run_live(
         with Client(endpoint, link) as client, closing(AlertEnd(alerts_folder)) as alerts:
             with ExitStack() as stack:
                 show = _screen(console, stack) if console else _lines(as_json)
-                snapshot = _watch(supervisor, client, alerts, show, stop, duration_s)
+                snapshot = _watch(supervisor, client, show, stop, duration_s, alerts)
             # The screen is left first: a second Ctrl-C may end this at any time.
             if supervisor.failed is None:
                 snapshot = _last_document(snapshot, _wind_down(supervisor, client))
@@ -97,10 +97,10 @@ def _next_steps() -> str:
 def _watch(
     supervisor: "Supervisor",
     client: "Client",
-    alerts: "AlertEnd",
     show: Any,
     stop: "StopEvent",
     duration_s: float | None,
+    alerts: "AlertEnd | None" = None,
 ) -> dict[str, Any] | None:
     """Look at the population until it is time, or a child cannot run; the last snapshot."""
     from rnts.commands._plain import plain_line
@@ -120,7 +120,7 @@ def _watch(
         if supervisor.failed is not None:
             break
         newest = _ask(supervisor, client)
-        if newest is not None:
+        if newest is not None and alerts is not None:
             alerts.add_to(newest)
         if snapshot is None and newest is not None and duration_s is not None:
             deadline = time.monotonic() + duration_s

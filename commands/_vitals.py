@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from rnts.commands._alert_findings import REACTION_TARGET_NS
+from rnts.commands._alert_findings import REACTION_SLOW_NS
 from rnts.commands._alert_view import alerts_line, reaction_line
 from rnts.commands._document import (
     Document,
@@ -140,7 +140,7 @@ def processing_line(document: Document, width: int) -> Text:
 def latency_line(document: Document, width: int) -> Text:
     """The time from the making of a record until it was folded."""
     latency = part(document, "latency_ns")
-    slow = (number(latency, "percentiles", "99") or 0) > REACTION_TARGET_NS
+    slow = (number(latency, "percentiles", "99") or 0) > REACTION_SLOW_NS
     style = LEVEL_STYLE[Level.WARNING] if slow else ""
     parts = [*_percentiles(latency, style), Part(5, (("record → folded", LABEL),))]
     return labelled("latency", parts, width, short="lat")

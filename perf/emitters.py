@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnts import accounting, jit, layout, model
-from rnts.kernels._jit import kernel
+from rnts.kernels._jit import inlined, kernel
 from rnts.kernels.atomics import sleep_ns
 from rnts.perf import workload
 
-_inlined = jit.njit(forceinline=True, nogil=True, error_model="numpy")
 _WHOLE = (
     "activation_count", "processing_time_ns", "queue_depth", "memory_bytes", "messages_sent",
     "messages_received", "bytes_transmitted", "connection_count",
@@ -46,7 +45,7 @@ def rows(count: int, neurons: int, seed: int = 1) -> Rows:
     return Rows(table["neuron_id"].copy(), np.ascontiguousarray(whole), np.ascontiguousarray(real))
 
 
-@_inlined
+@inlined
 def _snapshot(lane, now, i, ids, whole, real):
     """Report all metrics of row i; a neuron without a GPU says nothing of one."""
     # Both calls stand here: with one of them in a helper that this branch hands the arrays on to, a
@@ -70,7 +69,7 @@ def _snapshot(lane, now, i, ids, whole, real):
     )  # fmt: skip
 
 
-@_inlined
+@inlined
 def _three(lane, now, i, ids, whole):
     """Report three metrics of row i."""
     return jit.record(
@@ -79,7 +78,7 @@ def _three(lane, now, i, ids, whole):
     )  # fmt: skip
 
 
-@_inlined
+@inlined
 def _own(lane, now, i):
     """Report all metrics as a program that has just computed them: nothing is read from memory."""
     share = i * 0.001

@@ -38,6 +38,7 @@ LONG = (
     "test_simulation_seeds_2.py", "test_kill_at_every_instruction.py", "test_columns.py",
     "test_bad_input.py", "test_sessions.py", "test_simulation_mutants.py", "test_objects.py",
     "test_instrument_multiprocessing.py", "test_cli.py", "test_settings_mistakes.py",
+    "test_writer.py", "test_watch_processes.py", "test_watch_simulation.py",
 )  # fmt: skip
 
 

@@ -184,8 +184,8 @@ def test_an_emitter_neither_locks_nor_calls(name: str) -> None:
     assert strangers - _OF_NUMBA == may_call
     assert any(re.search(MUST_HAVE[MACHINE], line) for line in code), "this is no emitter"
     # The builtin has code of its own for each of its sixteen arguments; the rules of sampling,
-    # which are jumped over where all is kept, are two hundred instructions.
-    assert len(code) < (1_500 if name == "builtin record" else 650)
+    # which are jumped over where all is kept, are three hundred instructions.
+    assert len(code) < (1_600 if name == "builtin record" else 750)
 
 
 @njit(nogil=True)

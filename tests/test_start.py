@@ -16,6 +16,7 @@ from capture_tools import ROOT, run_python
 from rnts.agent import Agent, AgentOptions
 from rnts.commands import _live
 from rnts.errors import ConnectError
+from rnts.notify import Manager
 from rnts.process import settle
 from rnts.sender import Limits
 
@@ -27,6 +28,7 @@ class Watching:
 
     failed = None
     children = (CHILD,)
+    manager = Manager({})  # there is none
 
     def __init__(self, known: list[int | None], looks: int) -> None:
         self.pauses_s: list[float] = []

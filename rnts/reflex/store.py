@@ -20,9 +20,10 @@ PANES_OF_CHANGES, PANES_OF_DURATIONS, PANES_OF_HISTOGRAMS = 6, 8, 16
 # What is touched of a pane's histogram is mostly two pages, of seventeen.
 _HISTOGRAM_BYTES = 8192
 
-# A row of the plan that nobody has; panes of it can be counted all the same.
+# A row of the plan that nobody has; panes of it can be counted all the same, and never turn.
+_NEVER_NS = 1 << 62
 _UNUSED = np.zeros(words.PLAN_WORDS, np.int64)
-_UNUSED[[words.STATISTIC, words.PANES, words.PANE_NS]] = words.NONE, 1, 1
+_UNUSED[[words.STATISTIC, words.PANES, words.PANE_NS]] = words.NONE, 1, _NEVER_NS
 
 
 class SeriesKey(NamedTuple):
@@ -89,6 +90,7 @@ class Store:
         self._entered = np.zeros(words.ENTERED_SHAPE, np.int64)
         self._entities = np.zeros(words.ENTITIES_SHAPE, np.int64)
         self._series: dict[SeriesKey, _Held] = {}
+        self._turn_ns = 0  # when the next pane begins
         self._distinct: dict[DistinctKey, _Held] = {}
         self.arrays = self._arrays()
 
@@ -120,6 +122,7 @@ class Store:
         self._series[key] = _Held(index, 1, piece)
         self.state[words.SERIES] = max(int(self.state[words.SERIES]), index + 1)
         self.arrays = self._arrays()
+        self._turn_ns = 0
         self.set_time(int(self.state[words.NOW_NS]))
         return index
 
@@ -137,9 +140,13 @@ class Store:
     def set_time(self, steady_ns: int) -> None:
         """Say what time it is, so that compiled code need not divide for each entity."""
         self.state[words.NOW_NS] = steady_ns
+        if steady_ns < self._turn_ns:
+            return
         plan = self._plan[: self.state[words.SERIES]]
         plan[:, words.NOW] = steady_ns // plan[:, words.PANE_NS] + 1
         plan[:, words.PANE] = plan[:, words.NOW] % plan[:, words.PANES]
+        ends_ns = plan[:, words.NOW] * plan[:, words.PANE_NS]
+        self._turn_ns = int(ends_ns.min(initial=_NEVER_NS))
 
     def _distinct_row(self, key: DistinctKey) -> int:
         """The row of the counts of such neurons, which begins at the next look at all of them."""
