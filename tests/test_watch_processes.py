@@ -135,15 +135,15 @@ def test_each_change_is_a_line_or_an_object(values: Path, tmp_path: Path) -> Non
 def test_an_aggregator_that_dies_is_missed_and_followed(values: Path, tmp_path: Path) -> None:
     """It says so, and tells what has changed meanwhile once there is another; `--for` ends it."""
     with ExitStack() as stack:
-        watcher = Watcher(stack, tmp_path, LATENCY, "--every", "0ms", "--for", "1h")
         with aggregator(values) as first:
+            watcher = Watcher(stack, tmp_path, LATENCY, "--every", "0ms", "--for", "1h")
             watcher.until(lambda: watcher.lines == ["group=a  5.25 ms"])
             first.kill()
             watcher.until(lambda: "the aggregator is away" in watcher.talk)
         tell(values, {LATENCY: [({"group": "a"}, None, 5.25), ({"group": "b"}, None, 7)]})
         with aggregator(values):
             watcher.until(lambda: "the aggregator is back" in watcher.talk)
-            assert watcher.lines == ["group=a  5.25 ms", "group=b  7 ms"]
+            watcher.until(lambda: watcher.lines == ["group=a  5.25 ms", "group=b  7 ms"])
             timed = Watcher(stack, tmp_path, "--limit", "1", LATENCY, "--for", "300ms")
             assert timed.process.wait(30) == 0
             assert timed.lines == ["group=b  7 ms"]
