@@ -157,7 +157,19 @@ def _percentiles(metric: Document, style: str = "") -> list[Part]:
         parts.append(Part(0 if key == "99" else 1 + index, ((f"p{key} ", LABEL), (value, style))))
     bound = number(metric, "relative_error")
     shown = "±?" if bound is None else f"±{percent(bound)}"
-    return [*parts, Part(4, ((shown, LABEL),))]
+    return [*parts, Part(4, ((shown, LABEL),)), *_sampled(metric)]
+
+
+def _sampled(metric: Document) -> list[Part]:
+    """What the samples that were kept are worth, and where the 99th percentile of all lies."""
+    effective = number(metric, "sampling", "effective_samples")
+    if effective is None:
+        return []
+    words = f"{count(effective)} effective samples"
+    ends = part(metric, "sampling", "intervals").get("99")
+    if isinstance(ends, list) and len(ends) == 2:
+        words += f", p99 from {duration(ends[0])} to {duration(ends[1])}"
+    return [Part(6, ((words, LABEL),))]
 
 
 def losses_lines(

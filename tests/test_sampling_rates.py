@@ -8,7 +8,9 @@ from sampling_tools import Bench
 from rnts import layout
 from rnts.collector import Collector
 from rnts.commands._findings import of_processes
+from rnts.commands._history import History
 from rnts.commands._system import processes_line
+from rnts.commands._vitals import vital_signs
 from rnts.lane_rates import LaneRates
 from rnts.sampling import HIGH, LOW, RATE_MIN, Load, Rates, SamplingOptions
 
@@ -134,3 +136,16 @@ def test_who_looks_sees_what_is_left_out() -> None:
     words = [finding.text for finding in of_processes(document)]
     assert any("on the critical path it keeps 30 % of the samples" in text for text in words)
     assert any("no memory to sample in 2 lanes" in text for text in words)
+
+
+def test_a_percentile_of_samples_says_where_that_of_all_lies() -> None:
+    """Effective samples and the interval stand behind it; an interval that is unknown does not."""
+    sampling = {"effective_samples": 1234.5, "intervals": {"99": [1e6, 1.5e6]}}
+    metric = {"percentiles": {"50": 1e5, "99": 1.2e6}, "relative_error": 0.0054}
+    for ends, expected in (([1e6, 1.5e6], ", p99 from 1.00 ms to 1.50 ms"), (None, "")):
+        sampling["intervals"] = {"99": ends}  # type: ignore[dict-item]
+        document = {"metrics": {"processing_time_ns": {**metric, "sampling": sampling}}}
+        lines = [line.plain for line in vital_signs(document, 200, History(), 3)]
+        [said] = [line for line in lines if line.startswith("processing")]
+        assert f"1.23k effective samples{expected}" in said
+        assert ("from" in said) == bool(expected)
