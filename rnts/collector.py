@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from rnts.accounting import COLUMN, SICK, SOURCE_COLUMNS, SOURCE_FINAL
 from rnts.attached import AttachedSegment, source_key
+from rnts.drain_model import EXPONENTS, FLOATS, KIND_MASKS
 from rnts.errors import SegmentError
 from rnts.frame import SOURCES_PER_FRAME_MAX
 from rnts.kernels import lane as kernel
 from rnts.kernels import reports
 from rnts.lane_rows import baseline_rows, believed, last_rows, never_reported
-from rnts.model import FIELDS, KIND_MASK, Kind, Storage
 from rnts.quarantine import Quarantine
 from rnts.segment_files import SegmentFiles, is_maker_dead, is_unready, remove_file
 
@@ -26,28 +26,6 @@ _RETRIED = ("locked", "unreadable")  # reasons that may pass, such as too many o
 _NO_ROWS: NDArray[np.int64] = np.zeros((0, len(SOURCE_COLUMNS)), np.int64)
 
 log = logging.getLogger("rnts.collector")
-
-_KIND_MASKS = np.array([0, *(KIND_MASK[kind] for kind in Kind)], np.int64)
-_FLOATS = np.array(
-    [
-        (f.mask, f.word, f.shift, int(f.storage is Storage.F64))
-        for f in FIELDS
-        if f.storage.is_float
-    ],
-    np.int64,
-)
-
-
-def _exponents() -> NDArray[np.int64]:
-    """Words that hold floats, and the bits of their exponents; one float in a word stands twice."""
-    found: dict[int, list[int]] = {}
-    for field in (f for f in FIELDS if f.storage.is_float):
-        bits = 0x7FF0000000000000 if field.storage is Storage.F64 else 0x7F800000 << field.shift
-        found.setdefault(field.word, []).append(bits)
-    return np.array([(word, bits[0], bits[-1]) for word, bits in found.items()], np.int64)
-
-
-EXPONENTS = _exponents()
 
 
 class Collector:
@@ -75,6 +53,8 @@ class Collector:
         self._rows = np.zeros((LANES_MAX, len(SOURCE_COLUMNS)), np.int64)
         self._watch = np.zeros((0, reports.WATCH_COLUMNS), np.int64)  # of each segment
         self._no_lane: dict[AttachedSegment, int] = {}  # as last reported
+        self._has_no_lane = False  # whether a thread of any segment ever found none
+        self._unwatched = 0  # segments whose owners were dead on arrival
         self._deaths = select.epoll()
 
     def discover(self) -> list[AttachedSegment]:
@@ -94,6 +74,7 @@ class Collector:
         """Take in new lanes, and note whose names and whose records without a lane have changed."""
         if not reports.look_at_segments(self._watch):
             return
+        self._has_no_lane = bool(self._watch[:, reports.NO_LANE].any())
         for index in np.flatnonzero(self._watch[:, reports.MOVED]):
             segment = self.segments[index]
             self._take_lanes(segment, segment.new_lanes())
@@ -125,6 +106,8 @@ class Collector:
         self._watch = np.concatenate((self._watch, watched))
         if segment.death_descriptor >= 0:
             self._deaths.register(segment.death_descriptor, select.EPOLLIN)
+        else:
+            self._unwatched += 1
         segment.mark_seen()
         return segment
 
@@ -150,16 +133,14 @@ class Collector:
 
     def drain(self, out: NDArray[np.int64], start: int, per_lane: int) -> int:
         """Copy records of all lanes to `out[start:]`, int64[n, 16]; the new length."""
-        filled: int = kernel.drain(
-            self.lanes, out, start, per_lane, _KIND_MASKS, _FLOATS, EXPONENTS
-        )
+        filled: int = kernel.drain(self.lanes, out, start, per_lane, KIND_MASKS, FLOATS, EXPONENTS)
         return filled
 
     def source_rows(self) -> NDArray[np.int64]:
         """Rows of all lanes whose counters have moved since the last call."""
         count = reports.report_lanes(self.lanes, self._reported, self._rows)
         rows = self._rows[:count].copy()
-        if not self._watch[:, reports.NO_LANE].any():
+        if not self._has_no_lane:
             return rows
         return np.concatenate((rows, self._segment_rows(self.segments, 0)))
 
@@ -188,7 +169,7 @@ class Collector:
         """
         rows = self._put_aside_sick()
         # One question to the kernel for all who are watched; who was dead on arrival is not.
-        if not self._deaths.poll(0) and all(s.death_descriptor >= 0 for s in self.segments):
+        if not self._unwatched and not self._deaths.poll(0):
             return rows[0] if rows else _NO_ROWS
         for segment in [s for s in self.segments if s.is_owner_dead]:
             self._take_lanes(segment, segment.new_lanes())
@@ -204,9 +185,9 @@ class Collector:
         truncated = self.quarantine.find_truncated(self.segments, self.owners)
         if truncated is not None:
             self.lanes[truncated, kernel.SICK] = SICK["truncated"]
-        sick = self.lanes[:, kernel.SICK] != 0
-        if not sick.any():
+        if not np.count_nonzero(self.lanes[:, kernel.SICK]):
             return []
+        sick = self.lanes[:, kernel.SICK] != 0
         rows = last_rows(self.lanes[sick], self._reported[sick])
         self.quarantine.put_aside(self.lanes[sick], self._owners_of(sick), rows)
         self._forget_lanes(sick)
@@ -224,6 +205,7 @@ class Collector:
         self._forget_lanes(mine)
         self._watch = np.delete(self._watch, self.segments.index(segment), axis=0)
         self.segments.remove(segment)
+        self._unwatched -= segment.death_descriptor < 0
         self.unread.pop(segment, None)
         self._no_lane.pop(segment, None)
         try:

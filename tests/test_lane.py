@@ -11,7 +11,7 @@ from naive_lane import NaiveLane
 
 from rnts import layout, writer
 from rnts.accounting import LANE_DROPS
-from rnts.collector import _FLOATS, _KIND_MASKS, EXPONENTS
+from rnts.drain_model import EXPONENTS, FLOATS, KIND_MASKS
 from rnts.kernels import lane as kernel
 from rnts.model import FIELD, FIELDS, KIND_MASK, SLOT_BYTES, SLOT_WORDS, SLOTS_MAX, Kind, Storage
 
@@ -133,7 +133,7 @@ class Memory:
 
     def drain(self, out: np.ndarray, start: int = 0, limit: int = 1000) -> int:
         """Drain into `out`; its new length."""
-        return kernel.drain(self.table, out, start, limit, _KIND_MASKS, _FLOATS, EXPONENTS)
+        return kernel.drain(self.table, out, start, limit, KIND_MASKS, FLOATS, EXPONENTS)
 
 
 def plausible_header(draw: st.DrawFn) -> int:

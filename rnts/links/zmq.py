@@ -17,16 +17,12 @@ from rnts.links.limits import BATCH, MESSAGE_BYTES_MAX
 from rnts.links.options import LinkOptions
 from rnts.links.zmq_counters import ConnectionCounters
 from rnts.links.zmq_curve import Door, prove
+from rnts.links.zmq_messages import is_readable, receive_parts, send_parts
 from rnts.links.zmq_options import AGENT, CONNECTING, LISTENING, set_up
 
 __all__ = ["MESSAGE_BYTES_MAX", "AgentLink", "AggregatorLink", "Peer", "QueryLink"]
 
 _OWNER = "User-Id"  # what the door said of a connection; ZeroMQ hands it on with each message
-
-
-def _is_readable(end: "zmq.Socket[bytes]") -> bool:
-    """Whether a message has arrived: a tenth of what zmq.Again costs."""
-    return bool(int(end.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
 class AgentLink:
@@ -54,17 +50,17 @@ class AgentLink:
         """Send one message; False where nobody is connected or the queue is full."""
         assert self._socket is not None
         try:
-            self._socket.send_multipart(parts, zmq.NOBLOCK, copy=True)
+            send_parts(self._socket, *parts)
         except zmq.Again:
             return False
         return True
 
     def receive(self) -> list[list[bytes]]:
         """The messages that have arrived."""
-        self._counters.take()
+        self._counters.look()
         messages: list[list[bytes]] = []
-        while self._socket is not None and len(messages) < BATCH and _is_readable(self._socket):
-            messages.append(self._socket.recv_multipart(zmq.NOBLOCK))
+        while self._socket is not None and len(messages) < BATCH and is_readable(self._socket):
+            messages.append(receive_parts(self._socket))
         return messages
 
     def fileno(self) -> int:
@@ -148,27 +144,27 @@ class AggregatorLink:
 
     def receive(self, timeout_ms: int) -> list[tuple[Peer, list[bytes]]]:
         """Wait for messages, at most `timeout_ms`; (peer, parts) each, a bounded number."""
-        self._counters.take()
+        self._counters.look()
         messages: list[tuple[Peer, list[bytes]]] = []
-        if not _is_readable(self._socket):
+        if not is_readable(self._socket):
             self._poller.poll(timeout_ms)
         if self._door is not None:
             self._door.answer()
-        while len(messages) < BATCH and _is_readable(self._socket):
+        while len(messages) < BATCH and is_readable(self._socket):
             messages.append(self._take())
         return messages
 
     def _take(self) -> tuple[Peer, list[bytes]]:
         """The next message, which is there. Only a door makes it worth to ask who sent it."""
         if self._door is None:
-            route, *parts = self._socket.recv_multipart(zmq.NOBLOCK)
+            route, *parts = receive_parts(self._socket)
             return Peer(route), parts
         frame = self._socket.recv(zmq.NOBLOCK, copy=False)
         try:
             owner = str(frame.get(_OWNER))
         except zmq.ZMQError:  # it came by the address of this machine
             owner = None
-        parts = self._socket.recv_multipart(zmq.NOBLOCK) if frame.more else []
+        parts = receive_parts(self._socket) if frame.more else []
         return Peer(frame.bytes, owner), parts
 
     def may_speak(self, peer: Peer, agent_id: int | None) -> bool:
@@ -178,7 +174,7 @@ class AggregatorLink:
     def send(self, peer: Peer, parts: list[bytes]) -> None:
         """Answer; to a peer that has gone or does not read, the answer is dropped and counted."""
         try:
-            self._socket.send_multipart([peer.route, *parts], zmq.NOBLOCK)
+            send_parts(self._socket, peer.route, *parts)
         except zmq.Again:
             self._counters.counts["answers_full"] += 1
         except zmq.ZMQError as error:

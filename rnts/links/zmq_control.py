@@ -9,6 +9,7 @@ import zmq
 from rnts.errors import ConnectError
 from rnts.links.ipc import claim_ipc
 from rnts.links.limits import BATCH
+from rnts.links.zmq_messages import is_readable, receive_parts, send_parts
 from rnts.links.zmq_options import LISTENING, set_up
 
 
@@ -40,20 +41,20 @@ class ControlLink:
 
     def is_readable(self) -> bool:
         """Whether a request waits; to be asked after each answer, since that may use up a sign."""
-        return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+        return is_readable(self._socket)
 
     def receive(self) -> list[Request]:
         """The requests that wait, a bounded number."""
         found: list[Request] = []
         while len(found) < BATCH and self.is_readable():
-            route, *parts = self._socket.recv_multipart(zmq.NOBLOCK)
+            route, *parts = receive_parts(self._socket)
             found.append(Request(route, parts[-1] if parts else b""))
         return found
 
     def answer(self, request: Request, body: bytes) -> None:
         """Answer; who has gone, or does not read, is not waited for."""
         try:
-            self._socket.send_multipart([request.route, body], zmq.NOBLOCK)
+            send_parts(self._socket, request.route, body)
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                 raise

@@ -1,13 +1,16 @@
 """Counts what happens to ZeroMQ's connections, as its monitor tells it, under names."""
 
 import struct
+import time
 from collections import Counter
 
 import zmq
 from zmq.constants import Event
 
+from rnts.links.zmq_messages import is_readable, receive_parts
 from rnts.links.zmq_options import MONITOR
 
+_LOOK_NS = 20_000_000  # a look costs as much as a message, and a connection has few events
 _EVENT = struct.Struct("=HI")
 _NAMES = {
     Event.CONNECTED: "connected",  # at a TCP or Unix socket; whether it may speak comes after
@@ -29,6 +32,7 @@ class ConnectionCounters:
         self.counts: Counter[str] = Counter()
         self._watched: zmq.Socket[bytes] | None = None
         self._events: zmq.Socket[bytes] | None = None
+        self._look_ns = 0
 
     def watch(
         self, watched: "zmq.Socket[bytes]", context: "zmq.Context[zmq.Socket[bytes]]"
@@ -42,10 +46,17 @@ class ConnectionCounters:
             self._events.setsockopt(option, value)
         self._events.connect(address)
 
+    def look(self) -> None:
+        """Take now and then; to be called often, since ZeroMQ's thread may wait."""
+        now_ns = time.monotonic_ns()
+        if now_ns >= self._look_ns:
+            self._look_ns = now_ns + _LOOK_NS
+            self.take()
+
     def take(self) -> None:
-        """Count what has happened since; to be called often, since ZeroMQ's thread may wait."""
-        while self._events is not None and int(self._events.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-            number, _ = _EVENT.unpack(self._events.recv_multipart(zmq.NOBLOCK)[0])
+        """Count what has happened since."""
+        while self._events is not None and is_readable(self._events):
+            number, _ = _EVENT.unpack(receive_parts(self._events)[0])
             self.counts[_NAMES[Event(number)]] += 1
 
     def leave(self) -> None:

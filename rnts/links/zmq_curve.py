@@ -11,6 +11,7 @@ from rnts.errors import UsageError
 from rnts.keys import KeyFolder, tolerant
 from rnts.links.access import Access
 from rnts.links.options import LinkOptions, needs
+from rnts.links.zmq_messages import is_readable, receive_parts
 from rnts.links.zmq_options import GUARDED
 
 _DOOR = "inproc://zeromq.zap.01"  # where libzmq asks, by its own rule
@@ -103,9 +104,9 @@ class Door:
     def answer(self) -> None:
         """Let in or refuse those who have knocked."""
         for _ in range(_ANSWERS_MAX):
-            if not int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            if not is_readable(self._socket):
                 return
-            version, request, *rest = self._socket.recv_multipart(zmq.NOBLOCK)
+            version, request, *rest = receive_parts(self._socket)
             key = rest[-1].hex() if len(rest) == 5 and rest[3] == b"CURVE" else ""
             is_in = key in self._allowed()
             self.refused += not is_in

@@ -9,6 +9,7 @@ import zmq
 
 from rnts.errors import ConnectError, UsageError
 from rnts.links.ipc import claim_ipc
+from rnts.links.zmq_messages import is_readable, receive_parts, send_parts
 from rnts.links.zmq_options import PUBLISHING, set_up
 from rnts.settings_values import check_topic_address
 
@@ -44,7 +45,7 @@ class PublishLink:
         with self._lock:
             self._take_subscriptions()
             try:
-                self._socket.send_multipart([topic, body], zmq.NOBLOCK)
+                send_parts(self._socket, topic, body)
             except zmq.Again as error:
                 raise ConnectError(f"a subscriber of {self.endpoint} does not read") from error
             is_heard = any(topic.startswith(prefix) for prefix in self._topics)
@@ -58,8 +59,8 @@ class PublishLink:
             return any(topic.startswith(prefix) for prefix in self._topics)
 
     def _take_subscriptions(self) -> None:
-        while int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-            said = self._socket.recv(zmq.NOBLOCK)
+        while is_readable(self._socket):
+            said, *_ = receive_parts(self._socket)
             if said[:1] == b"\1":
                 self._topics.add(said[1:])
             else:
