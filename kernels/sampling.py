@@ -29,7 +29,7 @@ GENERATION_SHIFT = 6
 
 SETS, WAYS = 8_192, 8
 TABLE_BYTES = SETS * WAYS * 8
-_TAG_SHIFT, _LOW = 32, 0xFFFFFFFF
+_LOW = 0xFFFFFFFF  # the upper half of a word is its tag
 
 # The state of a neuron: its health as told, samples of this epoch, whether the last one was busy,
 # how many epochs an error still counts for, the epoch, the generation; the last bit is always set.
@@ -48,41 +48,32 @@ _MIX = -2960836687151489133
 
 @inlined
 def _mixed(word):
-    """A word whose bits depend on all bits of another."""
-    word ^= (word >> 32) & _LOW
-    word *= _MIX
-    word ^= (word >> 32) & _LOW
-    word *= _MIX
-    return word ^ ((word >> 32) & _LOW)
+    """Another word for each word; its upper half depends on all bits, its lower half on all pairs.
 
-
-@inlined
-def _fresh(tag, switch):
-    """What is known of a neuron that nothing is known of."""
-    epoch, generation = switch & (EPOCHS - 1), (switch >> GENERATION_SHIFT) & (GENERATIONS - 1)
-    state = UNKNOWN | epoch << _EPOCH_SHIFT | generation << _STATE_GENERATION_SHIFT | _USED
-    return tag << _TAG_SHIFT | state
+    Pairs are those of bits that are 32 apart. One round is enough: ids are hashes already.
+    """
+    return (word ^ ((word >> 32) & _LOW)) * _MIX
 
 
 @inlined
 def _find(lane, neuron_id, switch):
     """(address of a neuron's word, the word, whether the neuron is new to an unused place)."""
     mixed = _mixed(neuron_id)
-    tag = (mixed >> 32) & _LOW
-    first = lane + load(lane + TABLE_DELTA) + (mixed & (SETS - 1)) * (8 * WAYS)
     generation = (switch >> GENERATION_SHIFT) & (GENERATIONS - 1)
-    vacant = 0
+    known = mixed & ~_LOW | _USED | generation << _STATE_GENERATION_SHIFT
+    first = lane + load(lane + TABLE_DELTA) + (mixed & (SETS - 1)) * (8 * WAYS)
     for way in range(WAYS):
         place = first + 8 * way
         word = load(place)
-        is_current = (word >> _STATE_GENERATION_SHIFT) & (GENERATIONS - 1) == generation
-        if word & _USED == 0 or not is_current:
-            vacant = place if vacant == 0 else vacant
-        elif (word >> _TAG_SHIFT) & _LOW == tag:
+        if word >> _STATE_GENERATION_SHIFT == known >> _STATE_GENERATION_SHIFT:
             return place, word, False
-    if vacant != 0:
-        return vacant, _fresh(tag, switch), True
-    return first + 8 * ((mixed >> 13) & (WAYS - 1)), _fresh(tag, switch), False
+    fresh = known | UNKNOWN | (switch & (EPOCHS - 1)) << _EPOCH_SHIFT
+    current = known & _LOW
+    for way in range(WAYS):
+        place = first + 8 * way
+        if (load(place) & _LOW) >> _STATE_GENERATION_SHIFT != current >> _STATE_GENERATION_SHIFT:
+            return place, fresh, True
+    return first + 8 * ((mixed >> 13) & (WAYS - 1)), fresh, False
 
 
 @inlined
@@ -112,6 +103,15 @@ def _random(lane):
 
 
 @inlined
+def _class_of(word, count, importance):
+    """The class of a sample of a neuron whose word is this."""
+    if count >= BUSY_SAMPLES or word & _BUSY != 0:
+        importance = min(importance, HIGH_ACTIVITY)
+    has_trouble = (word >> _TROUBLE_SHIFT) & _TROUBLE_MAX != 0
+    return CRITICAL_PATH if has_trouble or word & HEALTH_MASK in (DEGRADED, CRITICAL) else importance
+
+
+@inlined
 def admit(lane, neuron_id, importance, health):
     """Decide about a sample while the switch is on: (decision, place), for `told`.
 
@@ -128,12 +128,7 @@ def admit(lane, neuron_id, importance, health):
     known = word & HEALTH_MASK
     if is_new or (health != NO_HEALTH and (known == UNKNOWN or known != health)):
         return 0, place
-    if count >= BUSY_SAMPLES or word & _BUSY != 0:
-        importance = min(importance, HIGH_ACTIVITY)
-    has_trouble = (word >> _TROUBLE_SHIFT) & _TROUBLE_MAX != 0
-    if has_trouble or known in (DEGRADED, CRITICAL):
-        importance = CRITICAL_PATH
-    rate = load(lane + RATES + 8 * importance)
+    rate = load(lane + RATES + 8 * _class_of(word, count, importance))
     if rate & _LOW != 0 and _random(lane) >= rate & _LOW:
         store_release(lane + ATTEMPTS, load(lane + ATTEMPTS) + 1)
         store_release(lane + SAMPLED_OUT, load(lane + SAMPLED_OUT) + 1)

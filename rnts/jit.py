@@ -129,6 +129,8 @@ def _generate(kind: Kind, names: tuple[str, ...]) -> Any:
     arguments += f", importance={sampling.NORMAL}" if is_sample else ""
     lines = [f"def emit(lane, neuron_id, timestamp_ns, {arguments}):", "    if lane == 0:"]
     lines += ["        return False"]
+    # Before values are looked at, so that what is left out costs nothing more.
+    lines += _SAMPLING if is_sample else ()
     for name, field in fields.items():
         if not field.storage.is_float:
             argument, limit = _argument(name), (1 << field.storage.bits) - 1
@@ -136,7 +138,7 @@ def _generate(kind: Kind, names: tuple[str, ...]) -> Any:
             lines += [f"    if {argument} is not None:"]
             lines += [f"        if not {fits}:"]  # nor does a NaN
             lines += ["            refuse_invalid(lane)", "            return False"]
-    lines += _SAMPLING if is_sample else _NOTING_ERRORS if kind is Kind.EVENT else ()
+    lines += _NOTING_ERRORS if kind is Kind.EVENT else ()
     lines += ["    slot = claim(lane, 1)", "    if slot == 0:", "        return False"]
     lines += ["    mask = 0"]
     for word in sorted({f.word for f in fields.values()}):
