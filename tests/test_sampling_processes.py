@@ -1,11 +1,12 @@
 """A flood meets real processes: accuracy gives way, and neither lanes nor books do."""
 
+import json
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from process_tools import accounting, has_agent, running, snapshot, until
+from process_tools import accounting, has_agent, run, running, snapshot, until
 
 from rnts.batch import write_batch
 from rnts.producer import Producer
@@ -83,3 +84,21 @@ def test_a_flood_is_sampled_and_not_dropped(runtime_folder: Path) -> None:
         assert agent.poll() is None
         # The flood is over: everything is kept again, and the agent says so.
         until(lambda: set(snapshot()["agents"][0]["sampling"]["rates"].values()) == {1.0})
+
+
+def test_a_storm_of_the_demo_drops_nothing(runtime_folder: Path) -> None:
+    """A group that fires without pause, reported from compiled code where a share is kept, loses no
+    record: each is kept or counted as left out."""
+    with ExitStack() as stack:
+        stack.enter_context(running("-q", "aggregate"))
+        stack.enter_context(running("-q", "agent", "--no-host", RNTS_SAMPLING__BASE_RATE="0.5"))
+        until(lambda: has_agent(snapshot()))
+        storm = ("--rate", "20000", "--fault", "storm", "--at", "1s", "--for", "4s")
+        ended = run("demo", "--neurons", "200", *storm, "--json")
+        assert ended.returncode == 0, ended.stderr
+        said = json.loads(ended.stdout)["records"]
+        until(lambda: accounting()["emitted"] >= said["offered"] and not accounting()["in_flight"])
+        account = accounting()
+        assert account["balanced"]
+        assert account["sampled_out"] > said["offered"] / 10
+        assert account["dropped"] == {} and said["refused"] == 0
