@@ -6,9 +6,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from functools import cache
 from typing import Any
 
 from rnts.alerts.flapping import Flapping
@@ -198,8 +197,14 @@ class AlertTable:
 
     def changes(self) -> Documents:
         """What has changed since the last call, by name; None for what is gone."""
-        rules = cache(self.lives.remembered_rules)
-        return self._notes.take(self.lives.grown, lambda name: self._document(name, rules))
+        rules: dict[str, Rule] = {}  # seldom asked for, and then for many
+
+        def read(name: str) -> Any:
+            if name.startswith(RULE):
+                rules.update({} if rules else self.lives.remembered_rules())
+            return self._document(name, rules)
+
+        return self._notes.take(self.lives.grown, read)
 
     def everything(self) -> Documents:
         """All that is to be remembered, by name."""
@@ -209,12 +214,12 @@ class AlertTable:
         found.update({name: each.document() for name, each in self.outbox.items()})
         return {**found, SILENCES: self.silences.document()}
 
-    def _document(self, name: str, rules: Callable[[], dict[str, Rule]]) -> Any:
+    def _document(self, name: str, rules: Mapping[str, Rule]) -> Any:
         """A document that is of no life; None where what it was of is gone."""
         if name == SILENCES:
             return self.silences.document()
         if name.startswith(RULE):
-            rule = rules().get(name.removeprefix(RULE))
+            rule = rules.get(name.removeprefix(RULE))
             return None if rule is None else asdict(rule)
         notification = self.outbox.get(name)
         return None if notification is None else notification.document()
