@@ -4,6 +4,7 @@ import errno
 import heapq
 import time
 from collections import Counter
+from functools import cache
 from random import Random
 
 import pytest
@@ -11,7 +12,7 @@ from simulation_agent import SimAgent
 from simulation_aggregator import TICK_NS, WINDOW_NS, WINDOW_TICKS, SimAggregator
 from simulation_ledger import MemoryLedger, Wrong, check_all
 
-from rnts import lives
+from rnts import lives, opening
 from rnts.delivery import Type, parse_message
 
 AGENTS, ENDPOINTS = 2, 2
@@ -46,6 +47,8 @@ def stop_time(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(time, "time_ns", CLOCK.time_ns)
     patch.setattr(time, "monotonic_ns", CLOCK.time_ns)
     patch.setattr(lives, "_ASK_TIMEOUTS", 3)  # no world has the patience of a real agent
+    # Between frames a decoder knows nothing, and to make one takes longer than some worlds last.
+    patch.setattr(opening, "FrameDecoder", cache(opening.FrameDecoder))
 
 
 class World:
