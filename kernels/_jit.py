@@ -34,6 +34,8 @@ if OBJECTS is not None:
 else:
     import numba
 
+    from rnts.kernels._parts import part_options
+
     CACHE_FOLDER = _cache.prepare_cache()
     if CACHE_FOLDER is not None:
         # Numba reads the variable in locators of processes that we start, too.
@@ -73,7 +75,8 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 def _part(function: Callable[..., Any], **options: bool) -> Any:
     """A function for compiled callers; what Python calls, in tests, is compiled once more."""
-    dispatcher = numba.njit(no_cpython_wrapper=True, **_OPTIONS, **options)(function)
+    options |= {"no_cpython_wrapper": True, **part_options()}
+    dispatcher = numba.njit(**_OPTIONS, **options)(function)
     if numba.config.DISABLE_JIT:
         return dispatcher
 

@@ -108,7 +108,9 @@ def _class_of(word, count, importance):
     if count >= BUSY_SAMPLES or word & _BUSY != 0:
         importance = min(importance, HIGH_ACTIVITY)
     has_trouble = (word >> _TROUBLE_SHIFT) & _TROUBLE_MAX != 0
-    return CRITICAL_PATH if has_trouble or word & HEALTH_MASK in (DEGRADED, CRITICAL) else importance
+    return (
+        CRITICAL_PATH if has_trouble or word & HEALTH_MASK in (DEGRADED, CRITICAL) else importance
+    )
 
 
 @inlined

@@ -35,7 +35,13 @@ INTRINSICS = (
 # Who may import a library from outside. Tests and benchmarks may import all of them.
 OWNERS = {
     "numpy": ("kernels/*", "rnts/*"),
-    "numba": ("kernels/_jit.py", "kernels/_export.py", *INTRINSICS, "rnts/jit.py"),
+    "numba": (
+        "kernels/_jit.py",
+        "kernels/_parts.py",
+        "kernels/_export.py",
+        *INTRINSICS,
+        "rnts/jit.py",
+    ),
     "llvmlite": ("kernels/_objects.py", *INTRINSICS, "rnts/bus_guard.py"),
     "lz4": ("rnts/frame_body.py",),
     "zmq": ("rnts/links/zmq*.py",),
