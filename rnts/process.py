@@ -71,6 +71,7 @@ class HangUp:
     """Set by SIGHUP from now on: somebody wants that settings are read again."""
 
     def __init__(self) -> None:
+        self._has_come = False
         self._read_end, self._write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.signal(signal.SIGHUP, self._on_signal)
 
@@ -80,11 +81,15 @@ class HangUp:
 
     def take(self) -> bool:
         """Whether the signal came since the last call."""
+        if not self._has_come:  # to read nothing costs as much as much else of a turn
+            return False
+        self._has_come = False
         with contextlib.suppress(BlockingIOError):
-            return bool(os.read(self._read_end, 4096))
-        return False
+            os.read(self._read_end, 4096)
+        return True
 
     def _on_signal(self, number: int, frame: object) -> None:
+        self._has_come = True
         with contextlib.suppress(BlockingIOError):
             os.write(self._write_end, b"!")
 
