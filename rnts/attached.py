@@ -92,7 +92,9 @@ class AttachedSegment:
         if not 0 < self.lanes <= _LANES_LIMIT or not 0 < slots <= _SLOTS_LIMIT or slots & slots - 1:
             raise SegmentError(f"foreign: {self.path} says {self.lanes} lanes of {slots} slots")
         self.mapped_bytes = layout.segment_bytes(self.lanes, slots)
-        if size < self.mapped_bytes:
+        if size == layout.data_offset(self.lanes):  # an agent died in `free_slots`
+            os.ftruncate(self._descriptor, self.mapped_bytes)
+        elif size < self.mapped_bytes:
             raise SegmentError(f"truncated: {self.path}: {size} of {self.mapped_bytes} bytes")
         if header[layout.HEADER_BOOT_ID // 8].view(np.uint64) != boot_id():
             raise SegmentError(f"foreign: {self.path} is of another boot or container")

@@ -201,6 +201,37 @@ def test_segments_of_the_dead_are_drained_and_freed(runtime_folder: Path) -> Non
     }  # fmt: skip
 
 
+def test_an_agent_that_dies_while_it_frees_memory_leaves_the_counts(
+    runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is short for a moment; the next agent finds in it what was settled, and removes it."""
+
+    class Killed(BaseException):
+        pass
+
+    def die(descriptor: int, size: int) -> None:
+        if size > layout.data_offset(2):
+            raise Killed
+        truncate(descriptor, size)
+
+    truncate = os.ftruncate
+    with deserted() as (producer, segment):
+        producer.neuron("n").record(queue_depth=1)
+        first = Taker(runtime_folder)
+        assert len(first.take()) == 1
+        (dying,) = first.collector.segments
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(os, "ftruncate", die)
+            first.collector.reap()
+        assert segment.path.stat().st_size == layout.data_offset(2)
+        dying.detach()
+        second = Taker(runtime_folder)
+        assert second.take() == []
+        (row,) = (dict(zip(COLUMN, row, strict=True)) for row in second.collector.reap())
+        assert (row["attempts"], row["delivered"], row["torn"]) == (1, 1, 0)
+        assert not second.collector.refused and not segment.path.exists()
+
+
 def test_a_file_that_cannot_be_removed_stays_and_is_said(
     runtime_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
