@@ -204,7 +204,7 @@ def test_segments_of_the_dead_are_drained_and_freed(runtime_folder: Path) -> Non
 def test_an_agent_that_dies_while_it_frees_memory_leaves_the_counts(
     runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file is short for a moment; the next agent finds in it what was settled, and removes it."""
+    """The file is short for a moment; the next agent finds what was settled in it, and ends it."""
 
     class Killed(BaseException):
         pass
