@@ -37,7 +37,7 @@ def print_tests(chosen: "list[Chosen]", as_json: bool) -> bool:
 
     documents = []
     for file, number, case in chosen:
-        outcome = play_case(file.settings, case, file.interval_ns(case))
+        outcome = play_case(file.settings, case, file.interval_ns(case), file.deeds[number])
         failed = failures(file, number, outcome)
         documents.append(
             {

@@ -42,7 +42,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     config: Config = None,
 ) -> None:
-    """Print the settings that a process started here would use, as YAML."""
+    """Print the settings that a process started here would use, as YAML; credentials are ***."""
     import json
 
     from rnts.settings import load
@@ -50,7 +50,7 @@ def show(
     settings = load(config)
     origins = settings.origins() if origin else {}
     if as_json:
-        document = {"version": 1, "settings": settings.plain()}
+        document = {"version": 1, "settings": settings.shown()}
         typer.echo(json.dumps(document | ({"origin": origins} if origin else {})))
     else:
         typer.echo(settings.to_yaml(origins), nl=False)

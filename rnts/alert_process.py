@@ -25,7 +25,7 @@ from rnts.links.zmq_control import ControlLink
 from rnts.process import HangUp, StopEvent, claim_role, settle
 from rnts.runtime import make_runtime_folder
 from rnts.settings import Settings
-from rnts.standing.query import Query
+from rnts.standing.query import AskAbout, Query
 from rnts.tuned import take_place
 from rnts.turns import Turns
 
@@ -33,7 +33,7 @@ from rnts.turns import Turns
 # and not the 5 ms that Python would have it wait.
 _TURN_S = 0.0005
 
-OpenSource = Callable[[Settings, Mapping[str, Query], int], Source]
+OpenSource = Callable[[Settings, Mapping[str, Query], AskAbout, int], Source]
 
 log = logging.getLogger("rnts.alerts")
 
@@ -68,7 +68,7 @@ def run_alert(
         control = ControlLink(control_endpoint(folder))
         stack.callback(control.close)
         now_ns = time.monotonic_ns()
-        source = open_source(settings, service.queries, now_ns)
+        source = open_source(settings, service.queries, service.about, now_ns)
         stack.callback(source.close)
         service.begin(now_ns, time.time_ns())
         stack.callback(lambda: service.close(time.monotonic_ns()))

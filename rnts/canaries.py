@@ -6,7 +6,7 @@ like the users', with other neurons.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -116,6 +116,10 @@ class Canaries:
         """Evaluate an expression over them from now on; see `Engine.register`."""
         self._engine.register(key, condition, **more)
         self._has_news = True
+
+    def ask_about(self, key: Any, entities: Iterable[tuple[str, ...]]) -> None:
+        """Tell of these, too; see `Engine.ask_about`."""
+        self._engine.ask_about(key, entities)
 
     def remove(self, key: Any) -> None:
         """Forget an expression."""

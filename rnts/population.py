@@ -199,6 +199,14 @@ class Population:
         """The name of the group that the neuron of a row counts for."""
         return self.group_names[self.rows[row, table.GROUP]]
 
+    def group_index(self, name: str) -> int | None:
+        """The index of a group; None where no neuron ever was in one of that name."""
+        return self._group_indices.get(name)
+
+    def host_index(self, name: str) -> int | None:
+        """The same of a host."""
+        return self._host_indices.get(name)
+
     def identity_of(self, neuron_id: int) -> Identity | None:
         """What a neuron said it is; None if it never did, or so long ago that it is forgotten."""
         return self._identities.get(neuron_id)

@@ -11,6 +11,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from rnts.credentials import hide_action
 from rnts.errors import ConfigError
 from rnts.nearest import suggest
 from rnts.settings_alerts import (
@@ -86,9 +87,14 @@ class Settings:
             "aggregator": self.aggregator.model_dump(mode="json"),
         }
 
+    def shown(self) -> dict[str, Any]:
+        """The same, with `***` for what lets somebody in."""
+        plain = self.plain()
+        return {**plain, "actions": [hide_action(entry) for entry in plain["actions"]]}
+
     def to_yaml(self, notes: Mapping[str, str]) -> str:
-        """The settings as a file that can be loaded again, with `notes` as comments by path."""
-        return write_document(self.plain(), notes)
+        """What may be shown, as a file that can be loaded, with `notes` as comments by path."""
+        return write_document(self.shown(), notes)
 
 
 def load(

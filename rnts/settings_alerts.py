@@ -35,7 +35,8 @@ def _texts(meaning: str, example: Mapping[str, str]) -> Any:
     return setting(meaning, words, item="a text in quotes", example=example, default={})
 
 
-def _matchers(meaning: str) -> Any:
+def matchers(meaning: str) -> Any:
+    """Labels that alerts have to have."""
     labels = ", ".join(LABELS)
     words = f"a mapping of labels ({labels}) to values"
     return setting(meaning, words, item="a value in quotes", example={"rule": "a"}, min_length=1)
@@ -153,8 +154,8 @@ class ReceiverSettings(Section):
 class InhibitionSettings(Section):
     """Alerts that explain others, which are not told meanwhile."""
 
-    source: Labels = _matchers("labels of the alert that explains")
-    target: Labels = _matchers("labels of those that are not told while it fires")
+    source: Labels = matchers("labels of the alert that explains")
+    target: Labels = matchers("labels of those that are not told while it fires")
     equal: tuple[LabelName, ...] = _labels("labels that both have alike", ())
 
 

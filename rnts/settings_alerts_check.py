@@ -1,13 +1,13 @@
 """What is wrong with alerts beyond each setting by itself: conditions, kinds, unknown names."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from rnts.nearest import suggest
 from rnts.settings_alerts import SECTIONS
 from rnts.settings_scalar import place_within
 from rnts.settings_tree import PROBLEMS_MAX, KeyPath, Problem, Tree, shorten
-from rnts.settings_values import check_topic_address, check_url
+from rnts.settings_values import check_headers, check_topic_address, check_url
 
 # Actions that are there without an entry; one of the same name replaces them.
 LOG_ACTION, EMERGENCY_ACTION = "log", "trigger_emergency_protocol"
@@ -167,11 +167,14 @@ def _wrong_action(path: KeyPath, action: dict[str, Any], tree: Tree) -> Iterator
             owners = [other for other, names in KINDS.items() if name in names]
             message = f"belongs to {', '.join(owners)}, and this is {article} {kind}"
             yield Problem(tree.names.get(at, tree.place(at)), at, message)
-    checks = [("endpoint", check_topic_address)]
-    checks += [("url", check_url)] if kind in ("webhook", "alertmanager") else []
+    checks: list[tuple[str, Callable[[Any], object]]] = [("endpoint", check_topic_address)]
+    if kind in ("webhook", "alertmanager"):
+        checks += [("url", check_url), ("headers", check_headers)]
     for name, check in checks:
         value, at = action.get(name), (*path, name)
-        if isinstance(value, str):
+        is_text = isinstance(value, str) and name != "headers"
+        is_texts = isinstance(value, dict) and set(map(type, (*value, *value.values()))) <= {str}
+        if is_text or is_texts:
             try:
                 check(value)
             except ValueError as error:

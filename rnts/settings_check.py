@@ -2,12 +2,15 @@
 
 import difflib
 import math
+from dataclasses import replace
 from functools import partial
+from types import UnionType
 from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from rnts.credentials import HIDDEN, may_hold
 from rnts.nearest import suggest
 from rnts.settings_alerts_check import wrong_alerts
 from rnts.settings_models import Document, Section, example, expects, leaves
@@ -66,6 +69,9 @@ def _problem(root: type[Section], base: dict[str, Any], tree: Tree, detail: Any)
         return Problem(place, tuple(above), message)
     if kind == "value_error":
         return Problem(place, path, shorten(str(detail["ctx"]["error"]), 200))
+    if may_hold(path):
+        place = replace(place, text=HIDDEN, raw="")
+        value = HIDDEN if isinstance(value, str) else value
     wanted = _field(root, path)
     found = f"found {_describe(value, place)}"
     if not isinstance(wanted, FieldInfo):
@@ -102,16 +108,18 @@ def _field(root: type[Section], path: KeyPath) -> FieldInfo | type[Section]:
     found: Any = root
     for step in path:
         if isinstance(step, int):
-            inner = get_args(found.annotation)[0]
-            found = inner if _is_section(inner) else found
+            found = _section_of(get_args(found.annotation)[0]) or found
         elif not isinstance(found, FieldInfo):  # else it is a name of a person in a mapping
             info = found.model_fields[step]
-            found = info.annotation if _is_section(info.annotation) else info
+            found = _section_of(info.annotation) or info
     return found
 
 
-def _is_section(annotation: object) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Section)
+def _section_of(annotation: Any) -> type[Section] | None:
+    """The section that is to be there, perhaps or always."""
+    kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    found = (each for each in kinds if isinstance(each, type) and issubclass(each, Section))
+    return next(found, None)
 
 
 def _dig(plain: Any, path: KeyPath) -> Any:

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator
 
 from rnts.nearest import suggest
-from rnts.settings_alerts import AlertSections
+from rnts.settings_alerts import SECTIONS, AlertSections, matchers
 from rnts.settings_fields import (
     Duration,
+    Labels,
     Length,
     Name,
     Names,
@@ -19,6 +20,7 @@ from rnts.settings_fields import (
 )
 
 CASES_MAX, NEURONS_MAX, CHECKS_MAX, EXPECTED_MAX = 1_000, 1_000, 1_000, 1_000
+MEANWHILE_MAX = 1_000
 # What alerts have of their entity; the last is that of all beyond a rule's limit.
 ENTITY_LABELS = ("group", "host", "neuron", "overflow")
 
@@ -39,7 +41,19 @@ def _as_range(value: object) -> object:
     raise ValueError("expected a number, or a list of the least and the most that is right")
 
 
+def _as_reload(value: object) -> object:
+    """The path of a file, or sections about alerts, which are read as those of a file are."""
+    if value is None or isinstance(value, str | dict):
+        known = (*SECTIONS, "alerting")
+        for name in value if isinstance(value, dict) else ():
+            if name not in known:
+                raise ValueError(f"{name!r} is no section about alerts{suggest(str(name), known)}")
+        return value
+    raise ValueError("expected the path of a file of rules, or their sections")
+
+
 EntityLabels = Annotated[dict[str, str], AfterValidator(_check_entity)]
+Reload = Annotated[Any, BeforeValidator(_as_reload)]  # a path, or plain sections
 Range = Annotated[tuple[float, float] | None, BeforeValidator(_as_range)]
 
 
@@ -117,6 +131,36 @@ class Check(Section):
     )
 
 
+class SilenceSaid(Section):
+    """Somebody's word that alerts are known, as `rnts alert silence` takes it."""
+
+    matchers: Labels = matchers("labels that those alerts have")
+    lasts: Length = setting("how long", "a duration such as 500ms, 30s or 1h", example="1m")
+    author: Name = setting("who says so", "a name", example="ann")
+    comment: str = setting("why", "a text", example="we know", default="")
+
+
+class Meanwhile(Section):
+    """One thing that people or processes do at a moment; it has one of the last three."""
+
+    at: Duration = setting("when", "a duration such as 500ms, 30s or 1h", example="30s")
+    silence: SilenceSaid | None = setting(
+        "alerts are not told for a time", "a silence", example={"author": "ann"}, default=None
+    )
+    restart: Literal["alert", "aggregator"] | None = setting(
+        "a process ends, and is started again at once",
+        "alert or aggregator",
+        example="alert",
+        default=None,
+    )
+    reload: Reload = setting(
+        "the alert process goes over to other rules",
+        "the path of their file, or their sections",
+        example="other.yaml",
+        default=None,
+    )
+
+
 class Case(Section):
     """One test."""
 
@@ -125,6 +169,13 @@ class Case(Section):
     interval: Length | None = duration("time between two values; null is that of the file", None)
     neurons: tuple[NeuronSeries, ...] = _listed(
         "who reports what", "neuron", NEURONS_MAX, {"name": "a"}, default=()
+    )
+    meanwhile: tuple[Meanwhile, ...] = _listed(
+        "what people and processes do when",
+        "deed",
+        MEANWHILE_MAX,
+        {"at": "10s", "restart": "alert"},
+        default=(),
     )
     checks: tuple[Check, ...] = _listed(
         "what is expected when", "check", CHECKS_MAX, {"at": "10s", "alerts": ()}

@@ -1,9 +1,11 @@
 """Checks of texts in settings; each returns the value or raises ValueError saying why not."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from rnts.credentials import hide_http
 from rnts.durations import parse_duration_ns
 from rnts.errors import UsageError
 from rnts.nearest import suggest
@@ -17,6 +19,7 @@ LENGTH_NS_MIN = 100_000_000
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SEVERITIES = ("info", "warning", "critical")
 _HOST = r"\[[0-9A-Fa-f:.]+(%\w+)?\]|[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?"
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _ENDPOINT = re.compile(rf"(tcp://)?(?P<host>{_HOST}|\*):(?P<port>[0-9]{{1,5}})", re.ASCII)
 
 
@@ -110,11 +113,27 @@ def check_labels(labels: dict[str, str]) -> dict[str, str]:
 
 
 def check_url(text: str) -> str:
-    """An address of a service over HTTP."""
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not text.isprintable():
-        raise ValueError(f"{text!r} is no address of a service; it begins with http:// or https://")
+    """An address of a service over HTTP; what is wrong with one is said without credentials."""
+    shown = repr(hide_http(text))
+    try:
+        parts = urlsplit(text)
+        is_whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # of a port that is none, and of hosts
+        is_whole = False
+    if not is_whole or not text.isprintable():
+        raise ValueError(f"{shown} is no address of a service; it begins with http:// or https://")
+    if " " in text:
+        raise ValueError(f"{shown} has a space, where an address has %20")
     return text
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Headers of a request; what is wrong with a value is said without it."""
+    for name, value in headers.items():
+        if not _HEADER.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a header")
+        if not value.isprintable() or not value.isascii():
+            raise ValueError(f"the value of {name} is no line of ASCII")
 
 
 def check_topic_address(text: str) -> str:

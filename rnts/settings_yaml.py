@@ -13,6 +13,7 @@ from yaml.composer import ComposerError
 from yaml.constructor import SafeConstructor
 from yaml.reader import ReaderError
 
+from rnts.credentials import HIDDEN, may_hold
 from rnts.settings_tree import SHOWN_CHARACTERS_MAX, KeyPath, Place, Tree, shorten
 
 VALUES_MAX = 20_000  # of one file, where each use of an alias counts all that it stands for
@@ -149,7 +150,10 @@ class _Walk:
         try:
             plain = self._plain(node, path)
         except _Refused as error:
-            self.tree.refuse(place, path, str(error))
+            message = str(error)
+            if may_hold(path) and node.value:
+                message = message.replace(shorten(str(node.value)), HIDDEN)
+            self.tree.refuse(place, path, message)
             return _LEFT_OUT
         self.tree.places[path] = place
         return plain

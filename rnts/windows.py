@@ -70,7 +70,7 @@ class Windows:
         self.panes = Panes(max_neurons + 1, max_groups + 2, ranks, unsealed)
         self.digests = Digests(self.panes, self.population)
         self.traffic = Traffic()
-        self.reflex = Engine(self.population)
+        self.reflex = Engine(self.population, patience_ns=retire_after_ns)
         self.canaries = Canaries()
         self.events = RecentEvents()
         self.overflow_records = 0  # of neurons beyond `max_neurons`

@@ -21,7 +21,7 @@ def main() -> int:
         run_alert(
             reader_of(rules, None),
             stop,
-            lambda settings, queries, now_ns: SteeredSource(path, queries),
+            lambda settings, queries, about, now_ns: SteeredSource(path, queries),
             "--dry-run" in sys.argv,
         )
     except RntsError as error:

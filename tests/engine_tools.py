@@ -1,7 +1,7 @@
 """An engine that is told what expressions are, and finds out what is new of them the plain way."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rnts.reflex.change import Change, Labels, Update
@@ -23,6 +23,7 @@ class _Expression:
         self.lists_unknown, self.limit = lists_unknown, limit
         self.told: dict[Labels, tuple[float, float]] = {}
         self.known: set[Labels] = set()
+        self.asked: set[tuple[str, ...]] = set()
         self.omitted = 0
 
 
@@ -50,6 +51,20 @@ class PlainEngine:
         made = self.expressions[key] = _Expression(condition, lists_unknown, limit)
         assert is_condition in (None, made.is_condition)
 
+    def ask_about(self, key: Any, entities: Iterable[tuple[str, ...]]) -> None:
+        """Tell of these, too, once something is known of them; it never takes one for gone."""
+        self.expressions[key].asked = set(entities)
+
+    def _answers(self, expression: _Expression) -> dict[Labels, tuple[float, float]]:
+        """What is known by now of those that were asked about."""
+        found = {}
+        for labels, now in self._now.get(expression.text, {}).items():
+            values = tuple(value for _, value in labels)
+            if values in expression.asked and now[0] in (0, 1):
+                expression.asked.remove(values)
+                found[labels] = now
+        return found
+
     def remove(self, key: Any) -> None:
         """Evaluate it no more."""
         del self.expressions[key]
@@ -66,8 +81,11 @@ class PlainEngine:
         before = expression.told
         after = self._listed(expression)
         gone = tuple(labels for labels in before if labels not in after)
+        answers = self._answers(expression)
         found = [
-            Change(labels, *now) for labels, now in after.items() if _is_news(before, labels, now)
+            Change(labels, *now)
+            for labels, now in {**after, **answers}.items()
+            if labels in answers or _is_news(before, labels, now)
         ]
         is_condition = expression.is_condition
         expression.told = {
@@ -81,9 +99,11 @@ class PlainEngine:
 
     def full(self, key: Any, now_ns: int) -> Update:
         """All that is listed."""
-        self.take(key, now_ns)
         expression = self.expressions[key]
-        changes = tuple(Change(labels, *now) for labels, now in expression.told.items())
+        answers = self._answers(expression)
+        self.take(key, now_ns)
+        told = {**expression.told, **answers}
+        changes = tuple(Change(labels, *now) for labels, now in told.items())
         return Update(key, now_ns, True, changes, (), expression.omitted)
 
     def _listed(self, expression: _Expression) -> dict[Labels, tuple[float, float]]:

@@ -6,53 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alert_fed import ENTITY, FIRES, RESOLVES, Fed
 from alert_source import update
-from alert_tools import EPOCH, NAN, RULE, SECOND, Bench
+from alert_tools import EPOCH, NAN, RULE, SECOND
 
-from rnts.alerts.feed import RESOLVE, Feed, query_key
+from rnts.alerts.feed import RESOLVE, query_key
 from rnts.alerts.rule import Rule
-from rnts.reflex.change import Update
-
-FIRES, RESOLVES = "hot firing 1", "hot resolved 1"
-ENTITY = "a/n1"
-
-
-class Fed:
-    """A bench whose truths come from updates; a `step` is a second of an aggregator that lives."""
-
-    def __init__(self, folder: Path, *rules: Rule) -> None:
-        self.bench = Bench(folder, *rules)
-        self.feed = Feed(self.bench.table.lives, self.bench.table.counts)
-
-    def tell(self, truths: dict[str, float] | None = None, rule: str = "hot", **more: Any) -> None:
-        """Tell the truths of entities at this moment."""
-        self.take(update(rule, truths or {}, EPOCH + self.bench.now_ns, **more))
-
-    def take(self, *updates: Update) -> None:
-        """Hand in updates."""
-        self.feed.take(updates, self.bench.now_ns)
-
-    def step(self, seconds: float = 1.0, is_live: bool = True) -> list[str]:
-        """Go on in time; what is told."""
-        self.bench.now_ns += round(seconds * SECOND)
-        if is_live:
-            self.feed.repeat(self.bench.now_ns, EPOCH + self.bench.now_ns)
-        return self.bench.tick()
-
-    def steps(self, count: int, is_live: bool = True) -> list[str]:
-        """So many seconds; all that is told."""
-        return [told for _ in range(count) for told in self.step(is_live=is_live)]
-
-    def restart(self) -> None:
-        """Another process, which has the files."""
-        self.bench.restart()
-        self.feed = Feed(self.bench.table.lives, self.bench.table.counts)
-
-    @property
-    def state(self) -> str:
-        """The state of the entity's alert."""
-        life = self.bench.lives.get(("hot", ENTITY))
-        return life.state if life else "none"
 
 
 @pytest.fixture
@@ -140,28 +99,6 @@ def test_a_group_that_left_takes_its_neurons_with_it(fed: Any) -> None:
     it.bench.tick()
     states = {key[1]: life.state for key, life in it.bench.lives.items() if life.is_active}
     assert states == {"b/n1": "firing"}
-
-
-def test_who_is_not_in_a_full_state_is_over_after_a_while(fed: Any) -> None:
-    """After a restart an aggregator does not know everybody at once: that is no recovery."""
-    it = fed()
-    it.tell({ENTITY: 1, "a/n2": 1}, is_full=True)
-    assert it.step() == ["hot firing 2"]
-    it.tell({"a/n2": 1}, is_full=True)
-    assert it.steps(3) == [] and it.state == "firing"
-    assert it.steps(2) == [RESOLVES]
-    assert it.bench.lives[("hot", "a/n2")].state == "firing"
-
-
-def test_alert_that_ended_while_nothing_ran(fed: Any) -> None:
-    """A firing alert that is remembered, and of which nothing is told any more, is resolved."""
-    it = fed()
-    it.tell({ENTITY: 1}, is_full=True)
-    assert it.step() == [FIRES]
-    it.restart()
-    assert it.steps(5) == [] and it.state == "firing"  # nothing was told yet
-    it.tell(is_full=True)
-    assert it.steps(5) == [RESOLVES]
 
 
 def test_recovery_that_has_to_hold(fed: Any) -> None:

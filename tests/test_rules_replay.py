@@ -18,7 +18,7 @@ from wire_tools import NaiveRecord, sample
 
 from rnts.commands.rules import app
 from rnts.errors import ConfigError, RntsError, UsageError
-from rnts.reflex.engine import MEMORY_BYTES_MAX, Engine
+from rnts.reflex.engine import MEMORY_BYTES_MAX, PATIENCE_NS, Engine
 from rnts.tap_client import Lost
 
 RUNNER = CliRunner()
@@ -150,7 +150,8 @@ def test_a_slow_machine_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     write("r.yaml", {**LONG, "condition": "absent(queue_depth, 200ms) by neuron"})
     before = run("r.yaml", "--from", "r.rec", "--json").stdout
     clock = itertools.count(0, 100 * SECOND)
-    monkeypatch.setattr(Engine.__init__, "__defaults__", (MEMORY_BYTES_MAX, lambda: next(clock)))
+    defaults = (MEMORY_BYTES_MAX, lambda: next(clock), PATIENCE_NS)
+    monkeypatch.setattr(Engine.__init__, "__defaults__", defaults)
     for name in ("time_ns", "monotonic_ns", "time", "monotonic"):
         monkeypatch.setattr(time, name, lambda: next(clock))
     assert run("r.yaml", "--from", "r.rec", "--json").stdout == before

@@ -28,11 +28,13 @@ def run(*arguments: str) -> Result:
     return RUNNER.invoke(app, ["test", *arguments], catch_exceptions=False)
 
 
-def failures(*checks: dict[str, Any], series: Any = None, **more: Any) -> list[dict[str, Any]]:
+def failures(
+    *checks: dict[str, Any], series: Any = None, meanwhile: Any = (), **more: Any
+) -> list[dict[str, Any]]:
     """What of these checks is not met by one neuron with these series and by these rules."""
     neuron = {"name": "n1", "group": "g", "host": "h", "series": series or {}, **more.pop("n", {})}
     neurons = more.pop("neurons", [neuron])
-    case = {"name": "it", "neurons": neurons, "checks": checks}
+    case = {"name": "it", "neurons": neurons, "meanwhile": meanwhile, "checks": checks}
     Path("t.yaml").write_text(json.dumps({"alerts": [DEEP], **more, "tests": [case]}))
     result = run("t.yaml", "--json")
     document = json.loads(result.stdout)
@@ -62,7 +64,7 @@ def test_the_document_shows_what_happens() -> None:
 def test_shipped_rules_pass_their_tests() -> None:
     """config/alerts.test.yaml tests each rule of config/alerts.yaml, which it names."""
     result = run(EXAMPLE)
-    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "3 tests, 0 failed")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "4 tests, 0 failed")
     text = Path(EXAMPLE).read_text()
     assert all(f"rule: {name}" in text for name in ("high_latency", "neuron_death"))
 

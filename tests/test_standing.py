@@ -16,7 +16,14 @@ from rnts.standing import outbox
 from rnts.standing.client import WatchClient
 from rnts.standing.outbox import CHANGES_AT_ONCE, ENTITIES_MAX, UNCONFIRMED_MAX
 from rnts.standing.push import Part, Push, pack_push, unpack_push
-from rnts.standing.query import CLIENTS_MAX, EXPRESSIONS_MAX, Query, pack_queries, unpack_queries
+from rnts.standing.query import (
+    CLIENTS_MAX,
+    EXPRESSIONS_MAX,
+    AskAbout,
+    Query,
+    pack_queries,
+    unpack_queries,
+)
 from rnts.standing.standing import EXPRESSIONS_AT_ONCE, HEARTBEAT_NS, SILENCE_NS, Standing
 from rnts.standing.view import View
 
@@ -49,9 +56,11 @@ class Ends:
     def _send(self, peer: Any, parts: list[bytes]) -> None:
         self.sent.setdefault(peer, []).append(parts)
 
-    def client(self, number: int = 1, **queries: Query) -> WatchClient:
+    def client(
+        self, number: int = 1, about: AskAbout | None = None, **queries: Query
+    ) -> WatchClient:
         """A client that has said what it wants to know."""
-        made = WatchClient(queries, self.now_ns, number)
+        made = WatchClient(queries, self.now_ns, number, about)
         self.hear(made)
         return made
 
@@ -332,7 +341,9 @@ def test_what_is_no_document_of_queries_is_refused(document: bytes) -> None:
 def test_documents_come_back_as_they_were() -> None:
     """Queries, and pushes with what is unknown, infinite, and has worst neurons."""
     queries = {"a": SLOW, "b": FAILING._replace(lists_unknown=True, limit=5, every_ms=9)}
-    assert unpack_queries(pack_queries(queries)) == queries
+    about = {"b": [("g",), ("ü\x1b\n",)]}
+    assert unpack_queries(pack_queries(queries, about)) == (queries, about)
+    assert unpack_queries(pack_queries(queries)) == (queries, {})
     labels = (("group", "g"), ("host", "h"), ("neuron", "ü\x1b\n"))
     changes = (
         Change(labels, 1.0, math.inf, (Worst("n", 5.0, 0.25), Worst("m", -math.inf, 0.1))),

@@ -10,6 +10,7 @@ from typing import IO
 
 from rnts.alerts.action import ActionError
 from rnts.alerts.notification import Notification
+from rnts.credentials import hide_arguments
 from rnts.process import SUPERVISED
 
 OUTPUT_BYTES_MAX = 2_000  # of what a failed command said, to be shown
@@ -65,7 +66,7 @@ class CommandAction:
 
     def describe(self, notification: Notification) -> str:
         """What `run` would do."""
-        return f"run {self._arguments} for {notification.title}"
+        return f"run {hide_arguments(self._arguments)} for {notification.title}"
 
 
 def _inherited() -> dict[str, str]:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from rnts.alerts.action import ActionError
 from rnts.alerts.notification import RESOLVED_KIND, Notification
+from rnts.credentials import hide_http
 
 _ANSWER_BYTES_MAX = 500  # of what a server says about its refusal
 _FINAL = {400, 401, 403, 404, 405, 410, 413, 415, 422}  # to say it again would not help
@@ -32,7 +33,8 @@ class WebhookAction:
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{url!r} is no address of a webhook: http:// or https://")
+            shown = hide_http(url)
+            raise ValueError(f"{shown!r} is no address of a webhook: http:// or https://")
         self._host, self._port = parts.hostname, parts.port
         self._context = None
         if parts.scheme == "https":
@@ -55,7 +57,7 @@ class WebhookAction:
 
     def describe(self, notification: Notification) -> str:
         """What `run` would do."""
-        return f"POST to {self._host}{self._path}: {notification.title}"
+        return f"POST to {self._host}{hide_http(self._path)}: {notification.title}"
 
     def _post(self, path: str, body: bytes, headers: dict[str, str]) -> None:
         connection = self._connect()

@@ -84,7 +84,7 @@ class Canary:
         self._note = _Note(clock_ns)
         self._pool = ActionPool({GROUP: (self._note, Policy())}, workers=1)
         self._table = AlertTable([_RULE], [_RECEIVER], flapping=_NEVER)
-        self._feed = Feed(self._table.lives, Counter())
+        self._feed = Feed(self._table.lives, Counter(), knows_all=True)
         self._desk = Desk(self._table, Memory(folder), self._pool)
         self._desk.begin(0, 0)  # there is nothing to go on from
         self._windows = {"minute": SlidingTimes(_MINUTE_NS), "hour": SlidingTimes(_HOUR_NS)}

@@ -3,18 +3,21 @@
 An update is handed in at once. What is listed is so until something else is told: while the
 aggregator is alive it is handed in again each interval of its rule, with the aggregator's time,
 and an alert whose entity is not listed is handed in as false. While it is not alive nothing is
-handed in, so silence is silence.
+handed in, so silence is silence. So it is with entities that an aggregator, where it has told
+everything anew, has yet to hear of.
 """
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from rnts.alerts.life import PENDING, RECOVERING, Life, Sample
-from rnts.alerts.lives import Key, Lives
+from rnts.alerts.life import PENDING, RECOVERING, Key, Life, Sample
+from rnts.alerts.lives import Lives
 from rnts.alerts.rule import ALERT, Rule
 from rnts.alerts.storm import may_storm
+from rnts.alerts.watched import Watched
 from rnts.reflex.change import Change, Changes, Labels, Update
+from rnts.standing.query import ABOUT_CHARACTERS_MAX, ABOUT_MAX, Entity, characters_of
 from rnts.text import name_to_id
 
 CONDITION, RESOLVE = "condition/", "resolve/"  # what keys of queries begin with
@@ -27,55 +30,10 @@ def query_key(kind: str, rule: str) -> str:
     return key if len(key) <= _KEY_CHARACTERS_MAX else f"{kind}{name_to_id(rule):016x}"
 
 
-class Watched:
-    """What is known of one rule's entities."""
-
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
-        self._listed: dict[Labels, Change] = {}
-        self._late: list[Changes] = []  # that are to be listed
-        self.resolved: dict[Labels, float] = {}  # the truth of `resolve_when` where it is not false
-        self.is_told = False  # whether all entities were told at least once
-        self.is_resolve_told = False
-        # By the steady clock: from when on who is not listed is false. An aggregator that has just
-        # begun does not know everybody yet, and what nobody has looked at is not well.
-        self.complete_ns = 0
-        self.due_ns = 0
-
-    @property
-    def listed(self) -> dict[Labels, Change]:
-        """Who is true, or unknown."""
-        if self._late:
-            for changes in self._late:
-                self._listed.update(zip(changes.labels, changes, strict=True))
-            self._late.clear()
-        return self._listed
-
-    def list_late(self, changes: Changes) -> None:
-        """List these when that is first asked for: telling of a storm comes before."""
-        self._late.append(changes)
-
-    def resolve_of(self, labels: Labels) -> float:
-        """The truth of `resolve_when` for an entity."""
-        if not self.rule.has_resolve_when or not self.is_resolve_told:
-            return math.nan
-        return self.resolved.get(labels, 0.0)
-
-    def sample(self, labels: Labels, event_ns: int, now_ns: int) -> Sample | None:
-        """What the rule is of an entity; None where that is not known."""
-        change = self.listed.get(labels)
-        resolve = self.resolve_of(labels)
-        if change is not None:
-            return Sample(change.truth, change.value, event_ns, resolve, change.worst)
-        if self.is_told and now_ns >= self.complete_ns:
-            return Sample(0.0, math.nan, event_ns, resolve)
-        return None
-
-
 class Feed:
     """Fills `lives`; `counts` says what was told of rules that are none.
 
-    knows_all: who tells was there before all entities, so that who is not listed is false at once.
+    knows_all: who tells knows everybody, so that who is not listed is false at once.
     """
 
     def __init__(self, lives: Lives, counts: Counter[str], knows_all: bool = False) -> None:
@@ -114,19 +72,53 @@ class Feed:
                 self._take_resolve(watched, update, now_ns)
             else:
                 self._take_condition(watched, update, now_ns)
-            for labels in update.gone:
+            self._take_gone(watched, update)
+
+    def _take_gone(self, watched: Watched, update: Update) -> None:
+        if not update.gone:
+            return
+        told = {change.labels for change in update.changes}  # who left, and has come back since
+        for labels in update.gone:
+            if labels not in told:
                 watched.listed.pop(labels, None)
                 watched.resolved.pop(labels, None)
+                watched.unheard.discard(labels)
                 self._lives.leave(labels)
+
+    def about(self, keys: Iterable[str]) -> dict[str, list[Entity]]:
+        """Entities that have alerts, by these keys of conditions; not more than may be asked.
+
+        Those that are asked about have to be told of also where they are false.
+        """
+        found: dict[str, list[Entity]] = {}
+        room, characters = ABOUT_MAX, ABOUT_CHARACTERS_MAX
+        for key in keys:
+            watched = self._by_key.get(key)
+            if watched is None or not key.startswith(CONDITION):
+                continue
+            for labels in self._alerts_of(watched):
+                entity = tuple(value for _, value in labels)
+                characters -= characters_of(entity)
+                room -= 1
+                if room < 0 or characters < 0:
+                    self.counts["not_asked"] += 1
+                else:
+                    found.setdefault(key, []).append(entity)
+        return found
+
+    def _alerts_of(self, watched: Watched) -> list[Labels]:
+        """Whom the alerts of a rule are about."""
+        lives, digest = self._lives.by_key, watched.rule.digest
+        keys = self._lives.watched(watched.rule)
+        return [key.labels for key in keys if lives[key].rule_digest == digest]
 
     def _take_condition(self, watched: Watched, update: Update, now_ns: int) -> None:
         if update.is_full:
-            watched.listed.clear()
-            watched.is_told = True
-            wait_ns = 0 if self._knows_all else watched.rule.gap_ns + watched.rule.window_ns
-            watched.complete_ns = now_ns + wait_ns
+            self._begin_anew(watched, now_ns)
         name = watched.rule.name
         if isinstance(update.changes, Changes) and may_storm(watched.rule, update.changes):
+            if watched.unheard:
+                watched.unheard.difference_update(update.changes.labels)
             self._lives.observe_all(name, update.changes, update.at_ns)
             watched.list_late(update.changes)
             return
@@ -134,6 +126,8 @@ class Feed:
         for change in update.changes:  # a storm has ten thousand of them
             labels, truth = change.labels, change.truth
             resolve = watched.resolve_of(labels)
+            if watched.is_early(labels, truth, now_ns):
+                continue
             if truth == 0:
                 listed.pop(labels, None)
             else:
@@ -141,6 +135,15 @@ class Feed:
                 if truth != 1:
                     self._begin_silence(watched, change, update.at_ns)
             observe(name, labels, Sample(truth, change.value, update.at_ns, resolve, change.worst))
+
+    def _begin_anew(self, watched: Watched, now_ns: int) -> None:
+        """All is told anew: until an aggregator has heard of an entity there are no data of it."""
+        watched.listed.clear()
+        watched.early.clear()
+        watched.is_told = True
+        if not self._knows_all:
+            watched.unheard = set(self._alerts_of(watched))
+            watched.complete_ns = now_ns + watched.rule.gap_ns + watched.rule.window_ns
 
     def _begin_silence(self, watched: Watched, change: Change, at_ns: int) -> None:
         """Where silence is an alert: one begins to be waited for when an entity falls silent."""

@@ -14,12 +14,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from rnts.alerts.rule import ALERT, KEEP, OK, Labels, Rule, fingerprint
+from rnts.alerts.rule import ALERT, KEEP, OK, RECOVER, Labels, Rule, fingerprint
 
 INACTIVE, PENDING, FIRING = "inactive", "pending", "firing"
 RECOVERING, RESOLVED = "recovering", "resolved"
 SAMPLES_MIN = 2  # that a condition with `for` has to hold in
 NO_DATA_REASON, LEFT_REASON, RECOVERED_REASON = "no data", "left", "recovered"
+
+
+class Key(NamedTuple):
+    """Which alert: a rule has one for each set of labels."""
+
+    rule: str
+    labels: Labels
 
 
 class Sample(NamedTuple):
@@ -160,7 +167,14 @@ class Life:
         self.changed_ns = at.steady_ns
         self.flips.append(at.steady_ns)
 
-    def _on_false(self, rule: Rule, has_recovered: float, passed_ns: int, at: Moment) -> None:
+    def _on_false(
+        self,
+        rule: Rule,
+        has_recovered: float,
+        passed_ns: int,
+        at: Moment,
+        reason: str = RECOVERED_REASON,
+    ) -> None:
         if self.state == PENDING:
             self.state, self.held_ns = INACTIVE, 0
             return
@@ -171,7 +185,7 @@ class Life:
         if has_recovered == 1:
             self.held_ns += passed_ns
             if self.held_ns >= rule.keep_firing_ns:
-                self.end(RECOVERED_REASON, at)
+                self.end(reason, at)
         else:
             self.event_ns = None
             if not math.isnan(has_recovered):
@@ -205,9 +219,10 @@ class Life:
                 self.state, self.held_ns = FIRING, 0
             else:
                 self._fire(at)
-        elif rule.no_data == OK:
+        elif rule.no_data in (OK, RECOVER):
             passed_ns, self.quiet_ns = at.steady_ns - self.quiet_ns, at.steady_ns
-            self._on_false(rule, 1.0, passed_ns, at)
+            reason = NO_DATA_REASON if rule.no_data == OK else RECOVERED_REASON
+            self._on_false(rule, 1.0, passed_ns, at, reason)
         elif rule.no_data not in (KEEP, ALERT):
             self.end(NO_DATA_REASON, at)
 

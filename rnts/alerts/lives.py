@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from rnts.alerts.beyond import Beyond
+from rnts.alerts.cohorts import find_cohorts
+from rnts.alerts.flapping import Flapping
 from rnts.alerts.handed import Handed, Leaving
-from rnts.alerts.life import LEFT_REASON, Life, Moment, Sample
+from rnts.alerts.life import LEFT_REASON, Key, Life, Moment, Sample
 from rnts.alerts.rounds import Rounds
 from rnts.alerts.rule import ALERT, Labels, Rule
 from rnts.alerts.storm import Storm, is_storm
@@ -14,13 +15,6 @@ from rnts.reflex.change import Changes
 
 OVERFLOW_LABELS: Labels = (("overflow", "limit"),)
 CHANGED_REASON, REMOVED_REASON = "the rule has changed", "the rule was removed"
-
-
-class Key(NamedTuple):
-    """Which alert: a rule has one for each set of labels."""
-
-    rule: str
-    labels: Labels
 
 
 class Lives:
@@ -41,7 +35,7 @@ class Lives:
         self.rules = {rule.name: rule for rule in rules}
         self.grown: dict[Key, Life] = {}
         self.storms: list[Storm] = []
-        self.born: list[list[Key]] = []  # in each storm, since somebody last took them
+        self.born: list[list[Key]] = []  # alike in a storm, since somebody last took them
         self.touched: dict[Key, None] = {}  # in order
         self._counts = counts
         self._former: dict[str, Rule] = {}  # rules that are gone, while alerts of theirs end
@@ -59,7 +53,7 @@ class Lives:
             keys = [Key(storm.rule.name, labels) for labels in storm.labels()]
             self.grown.update(zip(keys, storm.lives(), strict=True))
             self._active.setdefault(storm.rule.name, {}).update(dict.fromkeys(keys))
-            self.born.append(keys)
+            self.born += storm.by_cohort(keys)
         return self.grown
 
     def rule_of(self, life: Life) -> Rule:
@@ -73,10 +67,9 @@ class Lives:
         return {**former, **self.rules}
 
     def watched(self, rule: Rule) -> Iterable[Key]:
-        """Alerts of a rule of which samples are wanted, also where the rule is false."""
-        if rule.no_data == ALERT:
-            return [key for key in self.by_key if key.rule == rule.name]
-        return tuple(self._active.get(rule.name, ()))
+        """Alerts of a rule of which samples are wanted, also where it is false."""
+        keys = self.by_key if rule.no_data == ALERT else self._active.get(rule.name, {})
+        return [key for key in keys if key[0] == rule.name and key[1] != OVERFLOW_LABELS]
 
     def observe(self, rule: str, labels: Labels, sample: Sample) -> None:
         """Hand in a sample for the next tick."""
@@ -104,16 +97,17 @@ class Lives:
             self.grown[key] = life
             self._touch(key)
 
-    def tick(self, at: Moment, may_storm: bool = False) -> None:
-        """Move all lives on to this moment; `may_storm`: who calls tells what is in `storms`."""
+    def tick(self, at: Moment, flapping: Flapping | None = None) -> None:
+        """Move all lives on to this moment; `flapping`: who calls tells what is in `storms`."""
         assert self.by_key is self.grown
         self._end_changed(at)
         handed = self._handed
+        begun = [] if flapping is None else self._begin_storms(flapping, at)
         for name in list(handed.batches):
-            if not (may_storm and self._is_storm(name)):
-                handed.take_apart(name)
+            handed.take_apart(name)
         heard = self._take_samples(at)
-        heard.update(self._take_storms(at))
+        self.storms += begun
+        heard.update(storm.rule.name for storm in begun)
         if handed.leaving:
             self._leave(Leaving(handed.leaving), at)
             handed.leaving.clear()
@@ -171,25 +165,29 @@ class Lives:
         self._handed.samples.clear()
         return heard
 
-    def _is_storm(self, name: str) -> bool:
-        """Whether all of a batch is new, and nothing else is handed in of any of it."""
-        handed, rule = self._handed, self.rules.get(name)
-        if rule is None or len(self._active.get(name, ())) >= rule.limit:
-            return False
-        if handed.leaving or handed.has_samples(name) or self._beyond.count(name):
-            return False
-        known = (key.labels for key in self.grown if key.rule == name)
-        return is_storm(rule, handed.batches[name][0], known)
-
-    def _take_storms(self, at: Moment) -> list[str]:
-        """Take in as many of each batch as its rule has places for; the names of the rules."""
-        batches, self._handed.batches = self._handed.batches, {}
-        for name, (changes, event_ns) in batches.items():
-            rule = self.rules[name]
+    def _begin_storms(self, flapping: Flapping, at: Moment) -> list[Storm]:
+        """Take in batches that are storms, of each as many as its rule has places for."""
+        storms, batches = [], self._handed.batches
+        for name in [name for name in batches if self._may_storm(name)]:
+            rule, (changes, event_ns) = self.rules[name], batches[name]
             room = rule.limit - len(self._active.get(name, ()))
-            self.storms.append(Storm(rule, changes[:room], event_ns, at))
-            self._beyond.add(name, changes[room:].labels)
-        return list(batches)
+            if room <= 0 or not is_storm(rule, changes):
+                continue
+            within = changes if len(changes) <= room else changes[:room]
+            cohorts = find_cohorts(rule, within, self.grown, flapping, at)
+            if cohorts is not None:
+                storms.append(Storm(rule, within, cohorts, event_ns, at, flapping))
+                if within is not changes:
+                    self._beyond.add(name, changes[room:].labels)
+                del batches[name]
+        return storms
+
+    def _may_storm(self, name: str) -> bool:
+        """Whether nothing else is to be done about alerts of a rule."""
+        handed = self._handed
+        is_busy = handed.leaving or handed.has_samples(name) or self._beyond.count(name)
+        is_touched = any(key.rule == name for key in self.touched)
+        return name in self.rules and not is_busy and not is_touched
 
     def _admit(self, rule: Rule, key: Key, sample: Sample, life: Life | None) -> Life | None:
         """The life that a sample is for, unless there is none, or no place for it."""
@@ -234,9 +232,10 @@ class Lives:
 
     def _look(self, at: Moment) -> None:
         """No data, by arrival: no clock of an entity can make it look alive or dead."""
+        reborn = {key for storm in self.storms for key in storm.reborn()}
         for key in self._rounds.take(self.grown, at.steady_ns):
             life = self.grown.get(key)
-            if life is None:
+            if life is None or key in reborn:
                 continue
             rule = self.rules.get(life.rule)
             if rule and not life.is_gone and (life.is_active or rule.no_data == ALERT):

@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from rnts.alerts.life import Life
+from rnts.alerts.life import Key, Life
 from rnts.alerts.life_documents import ALIKE, LIFE, documents_of
-from rnts.alerts.lives import Key
 from rnts.alerts.rule import fingerprint
 from rnts.alerts.storm import Storm
 
@@ -30,11 +29,11 @@ class Notes:
         self._names.update(dict.fromkeys(names))
 
     def note_storm(self, storm: Storm) -> None:
-        """Its alerts have begun, and are one document."""
+        """Its alerts have begun, and those that are alike are one document."""
         self._storms.append(storm)
 
     def note_born(self, keys: list[Key], first: Life) -> None:
-        """The alerts of a storm, all like the first, have their lives; no more is new of them."""
+        """Alerts of a storm, all like the first, have their lives; no more is new of them."""
         self._signatures.update(dict.fromkeys(keys, first.signature()))
 
     def note_lives(self, keys: Mapping[Key, Life], lives: Mapping[Key, Life]) -> None:
@@ -51,7 +50,9 @@ class Notes:
     def take(self, lives: Mapping[Key, Life], read: Callable[[str], Any]) -> dict[str, Any]:
         """What has changed, by name, and None for what is gone; `read` has what is no life."""
         found: dict[str, Any] = {
-            f"{ALIKE}storm/{each.rule.name}": each.document() for each in self._storms
+            f"{ALIKE}storm/{number}/{storm.rule.name}": document
+            for storm in self._storms
+            for number, document in enumerate(storm.documents())
         }
         found.update(documents_of(lives[key] for key in self._lives if key in lives))
         gone = (key for key in self._lives if key not in lives)

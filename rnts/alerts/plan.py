@@ -8,7 +8,7 @@ from rnts.alerts.causes import usual_causes
 from rnts.alerts.feed import CONDITION, RESOLVE, query_key
 from rnts.alerts.flapping import Flapping
 from rnts.alerts.reports import ReportRule
-from rnts.alerts.rule import ALERT, INTERVALS_WITHOUT_DATA, OK, Receiver, Rule
+from rnts.alerts.rule import ALERT, INTERVALS_WITHOUT_DATA, RECOVER, Receiver, Rule
 from rnts.alerts.suppression import Inhibition, Matchers
 from rnts.durations import parse_duration_ns
 from rnts.rules.bounds import bound_of, shown_readings, window_of
@@ -117,7 +117,7 @@ def _report_rule(said: ProcessorRule, receivers: Mapping[str, ReceiverSettings])
         f"processor {said.processor}",
         said.severity,
         _told(said, receivers),
-        no_data=OK,
+        no_data=RECOVER,
         interval_ns=parse_duration_ns(said.lasts) // INTERVALS_WITHOUT_DATA,
         limit=said.limit,
         causes=said.causes,

@@ -11,7 +11,8 @@ from rnts.text import name_to_id
 Labels = tuple[tuple[str, str], ...]  # in the order of their names
 
 KEEP, ALERT, OK, RESOLVE = "keep", "alert", "ok", "resolve"
-NO_DATA = (KEEP, ALERT, OK, RESOLVE)
+RECOVER = "recover"  # of those who never say that something is over: silence is how they say it
+NO_DATA = (KEEP, ALERT, OK, RESOLVE, RECOVER)
 SEVERITIES = ("info", "warning", "critical")
 CRITICAL = "critical"
 INTERVALS_WITHOUT_DATA = 3  # expected intervals of silence that are no data

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rnts.alerts.actions import ActionPool
@@ -21,7 +21,7 @@ from rnts.alerts.source import Source
 from rnts.alerts.table import AlertTable
 from rnts.alerts.workshop import Workshop
 from rnts.settings import Settings
-from rnts.standing.query import Query
+from rnts.standing.query import About, Query
 
 SILENCE_NS = 2 * SECOND_NS  # of an aggregator, after which it is said
 
@@ -38,10 +38,9 @@ class AlertService:
         workshop: Workshop,
         is_dry_run: bool = False,
         pool: ActionPool | None = None,
-        knows_all: bool = False,
         cage: CanaryCage | None = None,
     ) -> None:
-        """`pool` is told in place of one with the settings' actions; `knows_all`: see `Feed`."""
+        """`pool` is told in place of one with the settings' actions."""
         self.plan = make_plan(settings)
         self._workshop = workshop
         self.pool = pool or ActionPool(workshop.make(settings), self.plan.routes, is_dry_run)
@@ -50,7 +49,7 @@ class AlertService:
         self.feed_counts: Counter[str] = Counter()
         self.report_counts: Counter[str] = Counter()
         self._reports = Reports(self.table.lives, plan.reports, self.report_counts)
-        self._feed = Feed(self.table.lives, self.feed_counts, knows_all)
+        self._feed = Feed(self.table.lives, self.feed_counts)
         self._desk = Desk(self.table, memory, self.pool)
         self._cage = cage or CanaryCage()
         self._cage.reload(settings)
@@ -127,6 +126,10 @@ class AlertService:
     def queries(self) -> dict[str, Query]:
         """What is to be asked of the aggregator."""
         return {**self.plan.queries, **self._cage.queries}
+
+    def about(self, keys: Iterable[str]) -> About:
+        """Of which entities the aggregator has to say that they are false: those with alerts."""
+        return self._feed.about(keys)
 
     def status(self) -> dict[str, Any]:
         """How the process itself is."""

@@ -10,7 +10,7 @@ from rnts.query import checked_endpoint
 from rnts.reflex.change import Update
 from rnts.settings import Settings
 from rnts.standing.client import WatchClient
-from rnts.standing.query import EXPRESSIONS_MAX, Query
+from rnts.standing.query import EXPRESSIONS_MAX, AskAbout, Query
 
 _SAY_EVERY_NS = 100_000_000  # how often a client may have something to say
 _LOOK_EVERY_NS = 10_000_000  # at links that have no descriptor to sleep on
@@ -19,12 +19,16 @@ log = logging.getLogger("rnts.alerts")
 
 
 def open_source(
-    endpoint: str | None, settings: Settings, queries: Mapping[str, Query], now_ns: int
+    endpoint: str | None,
+    settings: Settings,
+    queries: Mapping[str, Query],
+    about: AskAbout,
+    now_ns: int,
 ) -> Source:
     """Standing queries at an address; None is this machine's own aggregator."""
     options = LinkOptions.of(settings.telemetry.transport)
     address = checked_endpoint(endpoint or own_endpoint(settings))
-    return StandingSource(lambda: _connected(address, options), queries, now_ns)
+    return StandingSource(lambda: _connected(address, options), queries, about, now_ns)
 
 
 def _connected(endpoint: str, options: LinkOptions) -> AgentEnd:
@@ -41,8 +45,10 @@ def _connected(endpoint: str, options: LinkOptions) -> AgentEnd:
 class _Connection:
     """One client of the aggregator: it may have so many expressions and no more."""
 
-    def __init__(self, link: AgentEnd, queries: Mapping[str, Query], now_ns: int) -> None:
-        self.client, self.link = WatchClient(queries, now_ns), link
+    def __init__(
+        self, link: AgentEnd, queries: Mapping[str, Query], about: AskAbout, now_ns: int
+    ) -> None:
+        self.client, self.link = WatchClient(queries, now_ns, about=about), link
 
     def exchange(self, now_ns: int) -> list[Update]:
         """Say what is due, and take what has arrived, until nothing is left."""
@@ -67,10 +73,17 @@ class StandingSource:
     """The rules of one process, shared out among as many clients as they need."""
 
     def __init__(
-        self, open_link: Callable[[], AgentEnd], queries: Mapping[str, Query], now_ns: int
+        self,
+        open_link: Callable[[], AgentEnd],
+        queries: Mapping[str, Query],
+        about: AskAbout,
+        now_ns: int,
     ) -> None:
-        """`open_link` connects one more client with the aggregator."""
-        self._open_link = open_link
+        """`open_link` connects one more client with the aggregator.
+
+        `about`: of which entities it has to say that they are false, each time all is told.
+        """
+        self._open_link, self._about = open_link, about
         self._connections: list[_Connection] = []
         self._told_wrong: set[str] = set()
         self.replace(queries, now_ns)
@@ -81,7 +94,7 @@ class StandingSource:
         for connection, part in zip(self._connections, parts, strict=False):
             connection.client.replace(part)
         for part in parts[len(self._connections) :]:
-            self._connections.append(_Connection(self._open_link(), part, now_ns))
+            self._connections.append(_Connection(self._open_link(), part, self._about, now_ns))
         for connection in self._connections[len(parts) :]:
             connection.close()
         del self._connections[len(parts) :]

@@ -5,13 +5,15 @@ afterwards: to make 10,000 of them takes 20 ms, which no notification has to wai
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from heapq import nsmallest
 from itertools import repeat
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
-from rnts.alerts.life import Life, Moment, Sample, Told
+from rnts.alerts.cohorts import Cohort
+from rnts.alerts.flapping import Flapping
+from rnts.alerts.life import FIRING, Life, Moment, Sample, Told
 from rnts.alerts.life_documents import document_of_alike
 from rnts.alerts.notification import (
     ALERTS_LISTED_MAX,
@@ -19,13 +21,13 @@ from rnts.alerts.notification import (
     Notice,
     Notification,
     build_alike,
-    entity_of,
     sum_of,
     weight_of,
 )
 from rnts.alerts.rule import Labels, Receiver, Rule
 from rnts.reflex.change import Changes
 
+Key = TypeVar("Key")
 STORM_MIN = 100  # fewer are taken one by one
 
 
@@ -35,44 +37,67 @@ def may_storm(rule: Rule, changes: Changes) -> bool:
     return is_at_once and not changes.worst and set(changes.truths) == {1.0}
 
 
-def is_storm(rule: Rule, changes: Changes, known: Iterable[Labels]) -> bool:
-    """Whether these are one, where the rule has alerts with the labels that are known."""
-    if len(changes) < STORM_MIN or not may_storm(rule, changes):
-        return False
-    fresh = set(changes.entities)
-    return len(fresh) == len(changes) and fresh.isdisjoint(map(entity_of, known))
+def is_storm(rule: Rule, changes: Changes) -> bool:
+    """Whether these are one, as far as that can be said without their lives."""
+    is_much = len(changes) >= STORM_MIN and may_storm(rule, changes)
+    return is_much and len(set(changes.entities)) == len(changes)
 
 
 class Storm:
-    """Entities without a life of which a rule has become true at one moment."""
+    """Entities whose alerts begin at one moment; each cohort is told and remembered by its first.
 
-    def __init__(self, rule: Rule, changes: Changes, event_ns: int, at: Moment) -> None:
-        self.rule = rule
-        self._changes, self._event_ns, self._at = changes, event_ns, at
-        self._made: dict[int, Life] = {}
-        self._receivers: list[str] = []
+    flapping:  by which none of them flaps
+    """
+
+    def __init__(
+        self,
+        rule: Rule,
+        changes: Changes,
+        cohorts: Sequence[Cohort],
+        event_ns: int,
+        at: Moment,
+        flapping: Flapping,
+    ) -> None:
+        self.rule, self._cohorts = rule, cohorts
+        self._changes, self._at = changes, at
+        self._made = {
+            cohort.places[0]: self._begun(cohort, event_ns, flapping) for cohort in cohorts
+        }
+        self._first_of = [self._made[cohorts[0].places[0]]] * len(changes)
+        for cohort in cohorts[1:]:
+            first = self._made[cohort.places[0]]
+            for place in cohort.places:
+                self._first_of[place] = first
+
+    def _begun(self, cohort: Cohort, event_ns: int, flapping: Flapping) -> Life:
+        """The first of a cohort: it is made as any other life is, and all are like it."""
+        labels, _, value, _ = self._changes[cohort.places[0]]
+        if cohort.before is None:
+            life = Life(self.rule.name, self.rule.digest, labels)
+        else:
+            life = cohort.before.copy(labels, value)
+        life.observe(self.rule, Sample(1.0, value, event_ns), self._at, Counter())
+        flapping.look(life, self._at)
+        assert life.state == FIRING and not life.is_flapping
+        return life
 
     def _life(self, place: int) -> Life:
-        """The life of one of them: the first is made as any other is, and all are like it."""
+        """The life of one of them."""
         life = self._made.get(place)
         if life is None:
             labels, _, value, _ = self._changes[place]
-            if self._made:
-                life = next(iter(self._made.values())).copy(labels, value)
-            else:
-                life = Life(self.rule.name, self.rule.digest, labels)
-                life.observe(self.rule, Sample(1.0, value, self._event_ns), self._at, Counter())
-            self._made[place] = life
+            life = self._made[place] = self._first_of[place].copy(labels, value)
         return life
 
     def _tell(self, life: Life, receiver: str) -> None:
         life.told[receiver] = Told(FIRING_KIND, life.episode, self._at.steady_ns)
 
     def lives(self) -> Iterator[Life]:
-        """All of them, each like the first but for its labels and its value."""
-        first = self._life(0)
-        for place, labels in enumerate(self._changes.labels):
-            yield self._made.get(place) or first.copy(labels, self._changes.values[place])
+        """All of them, each like the first of its cohort but for its labels and its value."""
+        values = self._changes.values
+        rows = zip(self._changes.labels, values, self._first_of, strict=True)
+        for place, (labels, value, first) in enumerate(rows):
+            yield self._made.get(place) or first.copy(labels, value)
 
     def told_to(self, receiver: Receiver) -> list[Notification]:
         """What a receiver is told: a notification a group."""
@@ -80,7 +105,6 @@ class Storm:
         told = [self._told_of(receiver, values, places) for values, places in groups.items()]
         for life in self._made.values():
             self._tell(life, receiver.name)
-        self._receivers.append(receiver.name)
         return told
 
     def _groups(self, receiver: Receiver) -> dict[tuple[str, ...], list[int]]:
@@ -108,9 +132,25 @@ class Storm:
             receiver.name, notices, entities, group, self._at.wall_ns, sum_of(amounts)
         )
 
-    def document(self) -> dict[str, Any]:
-        """What is remembered of all of them."""
-        return document_of_alike(self._life(0), self._changes)
+    def documents(self) -> list[dict[str, Any]]:
+        """What is remembered of all of them, a cohort each."""
+        if len(self._cohorts) == 1:
+            return [document_of_alike(self._first_of[0], self._changes)]
+        return [
+            document_of_alike(self._made[cohort.places[0]], self._changes.pick(cohort.places))
+            for cohort in self._cohorts
+        ]
+
+    def by_cohort(self, keys: Sequence[Key]) -> list[list[Key]]:
+        """Their keys, which are in the order of the labels, by cohorts."""
+        return [[keys[place] for place in cohort.places] for cohort in self._cohorts]
+
+    def reborn(self) -> Iterator[tuple[str, Labels]]:
+        """The rule and the labels of those that had a life before."""
+        for cohort in self._cohorts:
+            if cohort.before is not None:
+                labels = map(self._changes.labels.__getitem__, cohort.places)
+                yield from zip(repeat(self.rule.name), labels, strict=False)
 
     def labels(self) -> list[Labels]:
         """Whom it is about."""

@@ -11,9 +11,9 @@ from dataclasses import asdict
 from typing import Any
 
 from rnts.alerts.flapping import Flapping
-from rnts.alerts.life import Life, Moment, Sample
+from rnts.alerts.life import Key, Life, Moment, Sample
 from rnts.alerts.life_documents import LIFE, documents_of, read_life
-from rnts.alerts.lives import Key, Lives
+from rnts.alerts.lives import Lives
 from rnts.alerts.notes import Notes, Reader
 from rnts.alerts.notification import Notification, read_notification
 from rnts.alerts.notifier import Notifier
@@ -115,7 +115,7 @@ class AlertTable:
         """
         at = Moment(now_ns, wall_ns)
         self.grow()
-        self.lives.tick(at, self._may_storm())
+        self.lives.tick(at, None if self._is_hushed() else self._flapping)
         told = self._tell_storms(at)
         self._end_silences(at)
         for key in self.lives.touched:
@@ -128,10 +128,9 @@ class AlertTable:
         """Whether time alone has changed what is to be told of a life."""
         return self._flapping.is_due(life, at) or self._notifier.is_due(life, at)
 
-    def _may_storm(self) -> bool:
-        """Whether nothing has to be known of each alert before it may be told."""
-        is_hushed = self.silences.by_id or self._inhibitor.is_needed
-        return not is_hushed and self._flapping.begins_at > 1
+    def _is_hushed(self) -> bool:
+        """Whether each alert has to be looked at before it may be told."""
+        return bool(self.silences.by_id) or self._inhibitor.is_needed
 
     def _tell_storms(self, at: Moment) -> list[Notification]:
         told = []

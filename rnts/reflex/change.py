@@ -93,12 +93,21 @@ class Changes(Sequence[Change]):
             worst = self.worst.get(place, ())
             return Change(labels, self.truths[place], self.values[place], worst)
         columns = [column[place] for column in self.columns]
-        kept = self.worst and {
-            index: self.worst[each]
-            for index, each in enumerate(range(len(self))[place])
-            if each in self.worst
-        }
+        kept = self._worst_at(range(len(self))[place])
         return Changes(self.names, columns, self.truths[place], self.values[place], kept)
+
+    def pick(self, places: Sequence[int]) -> "Changes":
+        """Those at these places, in the order of the places."""
+        columns = [[column[place] for place in places] for column in self.columns]
+        truths, values = (
+            [column[place] for place in places] for column in (self.truths, self.values)
+        )
+        return Changes(self.names, columns, truths, values, self._worst_at(places))
+
+    def _worst_at(self, places: Sequence[int]) -> Mapping[int, tuple[Worst, ...]]:
+        return self.worst and {
+            index: self.worst[each] for index, each in enumerate(places) if each in self.worst
+        }
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(other)

@@ -1,7 +1,7 @@
 """The engine of standing expressions: what is registered, evaluated after each batch, and told."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from rnts.reflex import readings
 from rnts.reflex.arena import Piece
 from rnts.reflex.change import Labels, Update
 from rnts.reflex.entities import Entities
-from rnts.reflex.labels import NAMES, label_rows, labels_of
+from rnts.reflex.labels import NAMES, entity_of, label_rows, labels_of
 from rnts.reflex.listing import Listing
 from rnts.reflex.ranking import Ranking
 from rnts.reflex.scope import Flips, Scope, Standing
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LIMIT = 1_000  # entities of a quantity that are told, unless its client says otherwise
 MEMORY_BYTES_MAX = 1 << 30
+PATIENCE_NS = 60_000_000_000
 BACKLOG_NS = 5_000_000_000  # what happened longer ago than this enters no window that slides
 
 
@@ -42,8 +43,10 @@ class Engine:
         population: Population,
         memory_bytes_max: int = MEMORY_BYTES_MAX,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
+        patience_ns: int = PATIENCE_NS,
     ) -> None:
-        self._population = population
+        """`patience_ns`: who is asked about and was not heard for so long is told as gone."""
+        self._population, self._patience_ns = population, patience_ns
         self._store = Store(population, memory_bytes_max)
         self._entities = Entities(population, self._store, clock_ns)
         self._scopes = [Scope(name, population, self._store) for name in readings.SCOPES]
@@ -83,12 +86,33 @@ class Engine:
         if limit < 1:
             raise ValueError(f"at least one entity is told, not {limit}")
         truth = condition.root.kind == TRUTH if is_condition is None else is_condition
-        told = Listing(NAMES[condition.scope]) if truth else Ranking(limit)
+        told = self._listing(condition.scope) if truth else Ranking(limit)
         standing = self._take(key, condition, told, lists_unknown)
         if key in self._standing:
             self._release(self._standing.pop(key))
         self._standing[key] = standing
         self._renew(condition.scope)
+
+    def _listing(self, scope: str) -> Listing:
+        return Listing(NAMES[scope], partial(self._find, scope), self._patience_ns)
+
+    def _find(self, scope: str, values: tuple[str, ...]) -> int | None:
+        """The entity whose labels have these values, if it exists."""
+        entity = entity_of(scope, values, self._population)
+        if entity is None or scope not in ("group", "host"):
+            return entity
+        return entity if self._store.members[readings.SCOPES.index(scope), entity] else None
+
+    def ask_about(self, key: Any, entities: Iterable[tuple[str, ...]]) -> None:
+        """Tell what a condition is of these, too, as soon as it is known, or that they are gone.
+
+        They are given by the values of their labels; raises ValueError where these are others.
+        """
+        one, asked = self._standing[key], list(entities)
+        names = NAMES[one.condition.scope]
+        if not isinstance(one.told, Listing) or {*map(len, asked)} - {len(names)}:
+            raise ValueError(f"entities of {one.condition.text} have the labels {names}")
+        one.told.ask(asked, int(self._store.state[words.NOW_NS]))
 
     def remove(self, key: Any) -> None:
         """Forget an expression, if there is one under the key."""
@@ -205,7 +229,8 @@ class Engine:
         values, codes = self._found(one)
         at_ns = self._evaluated_ns or now_ns
         if isinstance(one.told, Listing):
-            return one.told.full(key, at_ns, values, codes)
+            steady_ns = int(self._store.state[words.NOW_NS])
+            return one.told.full(key, at_ns, steady_ns, values, codes)
         one.is_new = False
         return one.told.full(key, at_ns, values, codes, self._labels(one))
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from rnts.kernels.neurons import GROUP, ID
+from rnts.kernels.neurons import GROUP, ID, LATEST, LEFT
 from rnts.population import Population
 from rnts.reflex.change import Labels
+from rnts.text import name_to_id
 
 # The names of the labels of a scope's entities, in their order.
 NAMES: dict[str, tuple[str, ...]] = {
@@ -42,3 +43,21 @@ def labels_of(scope: str, entity: int, population: Population) -> Labels:
     """The labels of an entity, in the order of their names."""
     (values,) = label_rows(scope, [entity], population)
     return tuple(zip(NAMES[scope], values, strict=True))
+
+
+def entity_of(scope: str, values: tuple[str, ...], population: Population) -> int | None:
+    """The entity whose labels have these values, if it was heard of. Undoes `label_rows`."""
+    if scope == "group":
+        return population.group_index(values[0])
+    if scope == "host":
+        return population.host_index(values[0])
+    if scope == "all":
+        return 0
+    name = values[-1]
+    row = population.row_of(name_to_id(name))
+    if not row and name.isascii() and name.isdigit() and int(name) < 2**64:
+        row = population.row_of(int(name))  # of a neuron that never said its name
+    # Who was only named has said nothing yet: not even its health is known.
+    if not row or population.rows[row, LEFT] or not population.rows[row, LATEST]:
+        return None
+    return row if [*label_rows(scope, [row], population)] == [values] else None

@@ -8,15 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnts.kernels.flips import IS_FALSE, IS_LOST, IS_TRUE
+from rnts.reflex.asked import Answer, Asked
 from rnts.reflex.change import Changes, Labels, Update, Worst
 
 REFRESH_NS = 1_000_000_000  # the least between two tellings of a value whose truth stays
+ASKED_AT_ONCE = 1_000  # that are looked for in that time: it takes 3 ms
 _TRUTH = np.zeros(4)  # by codes
 _TRUTH[IS_TRUE], _TRUTH[IS_LOST] = 1.0, np.nan
 # By entity, as they are now.
 Values = NDArray[np.float64]
 Codes = NDArray[np.uint8]
 LabelRows = Callable[[list[int]], Iterable[tuple[str, ...]]]
+Find = Callable[[tuple[str, ...]], int | None]
 
 
 class Listing:
@@ -27,8 +30,10 @@ class Listing:
     for each took 60.
     """
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self._names = names  # of the labels
+    def __init__(self, names: tuple[str, ...], find: Find, patience_ns: int) -> None:
+        """`find` has the entity of the values of labels; for `patience_ns`: see `Asked`."""
+        self._names, self._find = names, find
+        self._asked = Asked(patience_ns)
         self._labels: dict[int, tuple[str, ...]] = {}  # their values
         self._values: dict[int, float] = {}  # that are told
         self._worst: dict[int, tuple[Worst, ...]] = {}  # of those that have any
@@ -68,9 +73,25 @@ class Listing:
         """An entity is no more, or is now another."""
         if entity in self._labels:
             is_told = entity in self._values
-            labels = tuple(zip(self._names, self._forget(entity), strict=True))
+            labels = self._labels_of(self._forget(entity))
             if is_told:
                 self._gone[labels] = None
+
+    def ask(self, entities: Iterable[tuple[str, ...]], steady_ns: int) -> None:
+        """Tell of these, too, once they are known, or that they are gone; none are listed yet."""
+        self._asked.ask(entities, steady_ns)
+
+    def _answer(self, steady_ns: int, codes: Codes, most: int | None = None) -> Answer:
+        """Note what is to be told of those that were asked about, of so many at most."""
+        answer = self._asked.answer(self._find, codes, steady_ns, most)
+        for entity, values in answer.known.items():
+            self._labels.setdefault(entity, values)
+        self._news.update(dict.fromkeys(answer.known))
+        self._gone.update(dict.fromkeys(self._labels_of(values) for values in answer.gone))
+        return answer
+
+    def _labels_of(self, values: tuple[str, ...]) -> Labels:
+        return tuple(zip(self._names, values, strict=True))
 
     def take(
         self, key: Any, at_ns: int, steady_ns: int, values: Values, codes: Codes
@@ -79,6 +100,7 @@ class Listing:
         if steady_ns - self._refreshed_ns >= REFRESH_NS:
             self._refreshed_ns = steady_ns
             self._refresh(values, codes)
+            self._answer(steady_ns, codes, ASKED_AT_ONCE)
         if not self._news and not self._gone:
             return None
         changes = self._changes(list(self._news), values, codes)
@@ -86,12 +108,16 @@ class Listing:
         self._tell(values, codes)
         return update
 
-    def full(self, key: Any, at_ns: int, values: Values, codes: Codes) -> Update:
+    def full(self, key: Any, at_ns: int, steady_ns: int, values: Values, codes: Codes) -> Update:
         """All that is to be known; what was new is told with it."""
+        self._refreshed_ns = steady_ns
+        answered = self._answer(steady_ns, codes).known
         entities = list(self._labels)
         is_listed = (codes[entities] >= IS_TRUE).tolist()
-        listed = list(compress(entities, is_listed))
-        update = Update(key, at_ns, True, self._changes(listed, values, codes), ())
+        listed = [*compress(entities, is_listed)]
+        if answered:  # who was asked about is told of though it is false
+            listed = [*dict.fromkeys((*listed, *answered))]
+        update = Update(key, at_ns, True, self._changes(listed, values, codes), tuple(self._gone))
         self._news = dict.fromkeys(entities)
         self._tell(values, codes)
         return update

@@ -1,12 +1,13 @@
 """Plays the tests of a file, each on a stage of its own, and says what came out differently."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rnts.alerts.life import Life
 from rnts.alerts.notification import Notification
 from rnts.durations import parse_duration_ns
 from rnts.rehearsal.expectations import Difference, compare
+from rnts.rehearsal.meanwhile import Deed
 from rnts.rehearsal.script import Script, members
 from rnts.rehearsal.stage import Stage
 from rnts.settings import Settings
@@ -23,8 +24,10 @@ class Outcome:
     differences: list[tuple[int, str, Difference]] = field(default_factory=list)
 
 
-def play_case(settings: Settings, case: Case, interval_ns: int) -> Outcome:
-    """Play a test from its beginning to its last check."""
+def play_case(
+    settings: Settings, case: Case, interval_ns: int, deeds: Sequence[Deed] = ()
+) -> Outcome:
+    """Play a test from its beginning to its last check; what is done comes before what arrives."""
     stage = Stage(settings, EPOCH_NS, lambda now_ns, _: (now_ns, True))
     script = Script(members(case.neurons), interval_ns, EPOCH_NS)
     checks: dict[int, list[int]] = {}
@@ -36,8 +39,11 @@ def play_case(settings: Settings, case: Case, interval_ns: int) -> Outcome:
         return not case.rules or found.rule in case.rules
 
     told = 0
-    for at_ns in _moments(script, checks):
+    for at_ns in _moments(script, deeds, checks):
         stage.pass_to(EPOCH_NS + at_ns)
+        for deed in deeds:
+            if deed.at_ns == at_ns:
+                deed.do(stage, script)
         for records in script.records(at_ns):
             stage.fold(records)
         if at_ns == 0:
@@ -54,7 +60,8 @@ def play_case(settings: Settings, case: Case, interval_ns: int) -> Outcome:
     return outcome
 
 
-def _moments(script: Script, checks: dict[int, list[int]]) -> Iterator[int]:
+def _moments(script: Script, deeds: Sequence[Deed], checks: dict[int, list[int]]) -> Iterator[int]:
     """When something happens, up to the last check."""
     last_ns = max(checks)
-    return iter(sorted(each for each in script.moments() | checks.keys() if each <= last_ns))
+    found = script.moments().union(checks, *(deed.moments for deed in deeds))
+    return iter(sorted(each for each in found if each <= last_ns))

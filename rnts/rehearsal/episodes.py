@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from rnts.alerts.life import FIRING, INACTIVE, PENDING, RECOVERING, Life
-from rnts.alerts.lives import Key
+from rnts.alerts.life import FIRING, INACTIVE, PENDING, RECOVERING, Key, Life
 from rnts.alerts.rule import Labels
 
 

@@ -1,6 +1,6 @@
 """Reads a file of tests of rules: all that is wrong with it is told with its line and column."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +9,7 @@ from rnts.alerts.plan import make_plan
 from rnts.durations import parse_duration_ns
 from rnts.errors import ConfigError, UsageError
 from rnts.nearest import suggest
+from rnts.rehearsal.meanwhile import Deed, read_deeds, wrong_meanwhile
 from rnts.rehearsal.notation import NotationError
 from rnts.rehearsal.script import KNOWN_SERIES, MEMBERS_MAX, expand, field_of, read_values
 from rnts.settings import Settings, load_alerts_of, load_file
@@ -29,6 +30,7 @@ class RulesTestFile:
     settings: Settings
     document: RulesTest
     tree: Tree
+    deeds: Mapping[int, tuple[Deed, ...]]  # by the numbers of the tests
 
     def interval_ns(self, case: Case) -> int:
         """The time between two values of a test's series."""
@@ -82,17 +84,18 @@ def load_rules_test(path: Path) -> RulesTestFile:
     document = validate_as(RulesTest, {name: shipped()[name] for name in names}, tree)
     if document is None:
         raise _error(tree)
-    tree.problems += _wrong_origin(document, tree)
+    tree.problems += [*_wrong_origin(document, tree), *wrong_meanwhile(document, tree)]
     if tree.problems:
         raise _error(tree)
     if document.rules is None:
         settings = load_alerts_of(tree)
     else:
         settings = load_file(path.parent / document.rules)
-    tree.problems += _wrong_tests(document, settings, tree)
+    deeds = read_deeds(document, tree, path.parent)
+    tree.problems += _wrong_tests(document, settings, deeds, tree)
     if tree.problems:
         raise _error(tree)
-    return RulesTestFile(settings, document, tree)
+    return RulesTestFile(settings, document, tree, deeds)
 
 
 def _error(tree: Tree) -> ConfigError:
@@ -116,10 +119,10 @@ def _wrong_origin(document: RulesTest, tree: Tree) -> Iterator[Problem]:
             yield Problem(tree.names.get(path, tree.place(path)), path, message)
 
 
-def _wrong_tests(document: RulesTest, settings: Settings, tree: Tree) -> Iterator[Problem]:
+def _wrong_tests(
+    document: RulesTest, settings: Settings, deeds: Mapping[int, tuple[Deed, ...]], tree: Tree
+) -> Iterator[Problem]:
     """What is wrong with what the tests say of rules, receivers, neurons and times."""
-    rules = [alert.name for alert in settings.alerts]
-    receivers = [receiver.name for receiver in make_plan(settings).receivers]
     names: set[str] = set()
     if not document.tests:
         yield _problem(tree, ("tests",), "there is no test")
@@ -131,6 +134,8 @@ def _wrong_tests(document: RulesTest, settings: Settings, tree: Tree) -> Iterato
             message = f"{shorten(case.name)!r} is the name of an earlier test"
             yield _problem(tree, (*path, "name"), message)
         names.add(case.name)
+        others = [deed.settings for deed in deeds[number] if deed.settings is not None]
+        rules, receivers = _known(settings, *others)
         for name in case.rules:
             if name not in rules:
                 message = f"there is no rule {shorten(name)!r}{suggest(name, rules)}"
@@ -139,6 +144,13 @@ def _wrong_tests(document: RulesTest, settings: Settings, tree: Tree) -> Iterato
         yield from _wrong_times(case.checks, (*path, "checks"), tree)
         for index, check in enumerate(case.checks):
             yield from _wrong_names(check, (*path, "checks", index), rules, receivers, tree)
+
+
+def _known(*all_settings: Settings) -> tuple[list[str], list[str]]:
+    """The rules and receivers that there are at any time of a test."""
+    rules = [alert.name for settings in all_settings for alert in settings.alerts]
+    plans = map(make_plan, all_settings)
+    return rules, [receiver.name for plan in plans for receiver in plan.receivers]
 
 
 def _wrong_neurons(

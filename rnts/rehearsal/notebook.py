@@ -1,26 +1,35 @@
-"""What an alert process has around it, played: a memory that keeps nothing, actions not taken."""
+"""What an alert process has around it, played: a memory without files, actions not taken."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from rnts.alerts.action import Action, Policy
 from rnts.alerts.actions import ActionPool
+from rnts.alerts.life_documents import read_documents
 from rnts.alerts.memory import Memory, Remembered
 from rnts.alerts.notification import Notification
+from rnts.alerts.workshop import Workshop
+from rnts.settings import Settings
 
 
-class Forgetful(Memory):
-    """Keeps nothing; `on_change` is called after each tick that changed something."""
+class Kept(Memory):
+    """Keeps what a process remembers at its end; `on_change` is called when a tick changed any."""
 
     def __init__(self, on_change: Callable[[], None]) -> None:
         # Without that of Memory, which opens files.
         self.condition = None
         self.counts: Counter[str] = Counter()
         self._on_change = on_change
+        self._kept: tuple[str, int] | None = None  # as JSON, and when
 
     def restore(self) -> Remembered | None:
-        """There is nothing from before."""
-        return None
+        """What there is from before."""
+        if self._kept is None:
+            return None
+        text, steady_ns = self._kept
+        return Remembered(read_documents(json.loads(text)), steady_ns)
 
     def append(self, changes: dict[str, Any], steady_ns: int) -> None:
         """Say that something has changed."""
@@ -28,14 +37,23 @@ class Forgetful(Memory):
             self._on_change()
 
     def is_snapshot_due(self, steady_ns: int) -> bool:
-        """No."""
+        """Not before the end."""
         return False
 
     def snapshot(self, everything: dict[str, Any], steady_ns: int) -> None:
-        """Nobody will ask for it."""
+        """Keep everything, as files would."""
+        self._kept = json.dumps(everything), steady_ns
 
     def close(self) -> None:
         """There are no files."""
+
+
+class IdleWorkshop(Workshop):
+    """Makes no actions: nobody carries any out."""
+
+    def make(self, settings: Settings) -> dict[str, tuple[Action, Policy]]:
+        """None."""
+        return {}
 
 
 class Notebook(ActionPool):

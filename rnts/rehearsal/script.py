@@ -90,6 +90,7 @@ class Script:
     def __init__(self, cast: list[Member], interval_ns: int, epoch_ns: int) -> None:
         self._cast = [(name_to_id(member.name), member) for member in cast]
         self._interval_ns, self._epoch_ns = interval_ns, epoch_ns
+        self._to_name: set[int] = set()  # of whom an aggregator has yet to hear again
         self._records = Records.allocate(_TEXT_BYTES_MAX)
         self._text_bytes = 0
         self._at_ns = 0
@@ -104,20 +105,28 @@ class Script:
         longest = max((len(v) for _, m in self._cast for _, v in m.series), default=0)
         return found | {number * self._interval_ns for number in range(longest)}
 
+    def name_again(self) -> None:
+        """Have neurons say who they are once more, each when it next reports something."""
+        self._to_name = {neuron_id for neuron_id, _ in self._cast}
+
     def records(self, at_ns: int) -> Iterator[Records]:
         """What arrives at a moment, in as many batches as it takes."""
         self._at_ns = at_ns
         number, rest = divmod(at_ns, self._interval_ns)
         for neuron_id, member in self._cast:
             if member.comes_ns == at_ns:
-                text = join_strings(member.name, member.group, "", member.host)
-                yield from self._add(neuron_id, Kind.NAME, {}, text)
+                yield from self._introduce(neuron_id, member)
             if rest == 0:
                 yield from self._report(neuron_id, member, number)
             if member.leaves_ns == at_ns:
                 left = {"event_type": EVENT["Deactivated"].code}
                 yield from self._add(neuron_id, Kind.EVENT, left, join_strings("it leaves"))
         yield from self._take()
+
+    def _introduce(self, neuron_id: int, member: Member) -> Iterator[Records]:
+        self._to_name.discard(neuron_id)
+        text = join_strings(member.name, member.group, "", member.host)
+        yield from self._add(neuron_id, Kind.NAME, {}, text)
 
     def _report(self, neuron_id: int, member: Member, number: int) -> Iterator[Records]:
         """A sample of all metrics that have a value, and an event for each error."""
@@ -129,6 +138,8 @@ class Script:
                 errors = round(value)
             elif value is not None and field is not None:
                 values[field.name] = value
+        if neuron_id in self._to_name and (values or errors):
+            yield from self._introduce(neuron_id, member)
         if values:
             yield from self._add(neuron_id, Kind.SAMPLE, values)
         for _ in range(errors):

@@ -1,5 +1,6 @@
 """The aggregator's machines for rules and an alert process, together, in time that is handed in."""
 
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -7,15 +8,14 @@ from typing import Any
 from rnts.aggregator_process import make_windows
 from rnts.alerts.service import AlertService
 from rnts.alerts.standing import StandingSource
-from rnts.alerts.workshop import Workshop
 from rnts.delivery import Message
 from rnts.errors import UsageError
 from rnts.records import Records
 from rnts.reflex.engine import Engine
-from rnts.rehearsal.notebook import Forgetful, Notebook
+from rnts.rehearsal.notebook import IdleWorkshop, Kept, Notebook
 from rnts.rehearsal.road import Road
 from rnts.rules.condition import parse_condition
-from rnts.settings import Settings
+from rnts.settings import Settings, with_alerts_of
 from rnts.standing.standing import Standing
 
 SECOND_NS = 1_000_000_000
@@ -44,20 +44,32 @@ class Stage:
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self.now_ns, self.steady_ns = now_ns, STEADY_NS
-        self.windows = make_windows(settings)
-        # What looking at neurons costs this machine must not decide when it is done.
-        self.windows.reflex = Engine(self.windows.population, clock_ns=lambda: 0)
         self.notebook = Notebook()
-        self.service = AlertService(
-            settings, Forgetful(on_change), Workshop(), pool=self.notebook, knows_all=True
-        )
-        self._standing = Standing(now_ns, self.windows.reflex, self._tell, HEARTBEAT_NS)
-        self._closing = closing
+        self._settings, self._closing = settings, closing
+        self._memory = Kept(on_change)
+        self.service = self._make_service()
         self._source: StandingSource | None = None
         self._folded_ns = self.steady_ns
         self._service_due_ns, self._is_heard = 0, False
-        self.windows.reflex.arrive(self.now_ns, self.steady_ns)
+        self._lives = 0  # of the aggregator
+        self._start_aggregator()
         self._keep_windows()
+
+    def _make_service(self) -> AlertService:
+        return AlertService(self._settings, self._memory, IdleWorkshop(), pool=self.notebook)
+
+    def _start_aggregator(self) -> None:
+        """Have one that knows nobody."""
+        self.windows = make_windows(self._settings)
+        # What looking at neurons costs this machine must not decide when it is done.
+        patience_ns = self._settings.aggregator.retire_after_s * SECOND_NS
+        self.windows.reflex = Engine(
+            self.windows.population, clock_ns=lambda: 0, patience_ns=patience_ns
+        )
+        self._lives += 1
+        life = self.now_ns + self._lives
+        self._standing = Standing(life, self.windows.reflex, self._tell, HEARTBEAT_NS)
+        self.windows.reflex.arrive(self.now_ns, self.steady_ns)
 
     def _keep_windows(self) -> None:
         """Have the windows that will be read filled from now on."""
@@ -69,12 +81,45 @@ class Stage:
 
     def begin(self) -> None:
         """Have the rules asked, of what was folded so far and of all that comes."""
-        queries = self.service.plan.queries
-        self.service.begin(self.steady_ns, self.now_ns)
-        self._source = StandingSource(partial(Road, self._hear), queries, self.steady_ns)
+        self._start_service()
         self.look()
-        for key in queries:
+        for key in self.service.plan.queries:
             self.windows.reflex.remove(("kept", key))
+
+    def _start_service(self) -> None:
+        queries, about = self.service.plan.queries, self.service.about
+        self.service.begin(self.steady_ns, self.now_ns)
+        self._source = StandingSource(partial(Road, self._hear), queries, about, self.steady_ns)
+        self._service_due_ns = 0
+
+    def restart_aggregator(self) -> None:
+        """End it, and start another one at once; alerts find out by themselves."""
+        self._start_aggregator()
+
+    def restart_alerts(self) -> None:
+        """End the alert process and start it at once, with what it remembers."""
+        self._begun.close()
+        self.service.close(self.steady_ns)
+        self.service = self._make_service()
+        self._start_service()
+
+    def reload(self, settings: Settings) -> None:
+        """Have the alert process go over to other rules; raises an error where it does not."""
+        self._settings = with_alerts_of(self._settings, settings)
+        self.service.reload(self._settings, self._begun, self.steady_ns)
+        self._service_due_ns = 0
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What the alert process answers to a person."""
+        asked = [json.dumps(request).encode()]
+        (raw,) = self.service.step(self._begun, asked, self.steady_ns, self.now_ns)
+        answer: dict[str, Any] = json.loads(raw)
+        return answer
+
+    @property
+    def _begun(self) -> StandingSource:
+        assert self._source is not None, "begin comes first"
+        return self._source
 
     def _hear(self, road: Road, message: Message, payload: bytes) -> None:
         self._standing.on_message(road, message, payload, self.steady_ns)
@@ -94,8 +139,7 @@ class Stage:
 
         Alerts are woken by what they are told, and when they say that something is due.
         """
-        source = self._source
-        assert source is not None, "look comes after begin"
+        source = self._begun
         while True:
             self._standing.step(self.now_ns, self.steady_ns)
             if self._is_heard or self.steady_ns >= self._service_due_ns:

@@ -7,13 +7,13 @@ client has been told is never older than what it was told before.
 
 import secrets
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rnts.delivery import Message, Type, parse_message
 from rnts.reflex.change import Update, join_changes
 from rnts.standing.outbox import UNCONFIRMED_BYTES_MAX, UNCONFIRMED_MAX
 from rnts.standing.push import Faults, Part, Push, unpack_push
-from rnts.standing.query import Query, pack_queries
+from rnts.standing.query import AskAbout, Query, pack_queries
 
 HEARTBEAT_NS = 250_000_000  # until the aggregator says how often it is to be heard
 HEARTBEATS_MISSED = 3
@@ -36,14 +36,20 @@ class WatchClient:
     """
 
     def __init__(
-        self, queries: Mapping[str, Query], now_ns: int, client_id: int | None = None
+        self,
+        queries: Mapping[str, Query],
+        now_ns: int,
+        client_id: int | None = None,
+        about: AskAbout | None = None,
     ) -> None:
+        """`about` has the entities that are to be told of in an episode though they are false."""
         self.client_id = secrets.randbits(64) if client_id is None else client_id
         self.wrong: dict[str, Faults] = {}
         self.merged: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.refused = ""
         self.alive_at_ns = 0
+        self._about = about
         self._heard_ns: int | None = None
         self._heartbeat_ns = HEARTBEAT_NS
         self._episode = 0
@@ -52,8 +58,10 @@ class WatchClient:
 
     def _begin(self, queries: Mapping[str, Query], due_ns: int) -> None:
         """Begin another episode; WATCH goes out when it is due."""
-        self._registration = pack_queries(queries)
+        pack_queries(queries)  # which says what is wrong with them
+        self._registration = b""
         self.queries = dict(queries)
+        self._whole: set[str] = set()  # keys of which all was told in this episode
         self._episode += 1
         self._life: int | None = None  # of the aggregator, once it has answered
         self._expected = 1
@@ -79,6 +87,9 @@ class WatchClient:
                 return []
             self._watch_due_ns = now_ns + (_REFUSED_NS if self.refused else _AGAIN_NS)
             header = Message(Type.WATCH, self.client_id, self._episode)
+            if not self._registration:
+                about = self._about(self.queries) if self._about else {}
+                self._registration = pack_queries(self.queries, about)
             return [[header.pack(), self._registration]]
         is_much = (
             self._unconfirmed >= UNCONFIRMED_MAX // 4
@@ -138,6 +149,9 @@ class WatchClient:
             except ValueError:
                 self._begin_again("damaged", now_ns)
                 return []
+            if self._has_missed(updates):
+                self._begin_again("overflowed", now_ns)
+                return []
             self._expected += 1
             self._unconfirmed += 1
             self._unconfirmed_bytes += len(payload[0])
@@ -146,6 +160,16 @@ class WatchClient:
         if message.last:
             self.alive_at_ns, self.is_complete = message.last, True
         return updates
+
+    def _has_missed(self, updates: Iterable[Update]) -> bool:
+        """Whether all is told once more, since this client was slow, without what it asked about.
+
+        What it missed may be that an entity became false, or that it has left.
+        """
+        whole = {update.key for update in updates if update.is_full}
+        is_again = not whole.isdisjoint(self._whole)
+        self._whole |= whole
+        return is_again and self._about is not None
 
     def _apply(self, push: Push) -> list[Update]:
         """The updates that are whole now."""

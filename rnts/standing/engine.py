@@ -1,5 +1,6 @@
 """What is asked of an engine that finds out what standing expressions are."""
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from rnts.reflex.change import Update
@@ -21,6 +22,13 @@ class Engine(Protocol):
         """Evaluate an expression from now on, in place of what stood under its key.
 
         Raises ValueError where there is no room for it.
+        """
+
+    def ask_about(self, key: Any, entities: Iterable[tuple[str, ...]]) -> None:
+        """Tell what a condition is of these, too, once it is known, or that they are gone.
+
+        By the values of their labels: raises ValueError where these are others. Those that were
+        asked about before are asked about no more.
         """
 
     def remove(self, key: Any) -> None:

@@ -1,5 +1,6 @@
 """Two engines as one: what is asked of canaries goes to theirs, all else to that of the users."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from rnts.canary_ids import GROUP
@@ -20,6 +21,10 @@ class Engines:
     def register(self, key: Any, condition: Condition, **more: Any) -> None:
         """Evaluate an expression from now on; see `Engine.register`."""
         self._of(key).register(key, condition, **more)
+
+    def ask_about(self, key: Any, entities: Iterable[tuple[str, ...]]) -> None:
+        """Tell of these, too; see `Engine.ask_about`."""
+        self._of(key).ask_about(key, entities)
 
     def remove(self, key: Any) -> None:
         """Evaluate it no more."""

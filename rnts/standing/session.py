@@ -9,7 +9,7 @@ from rnts.rules.faults import Fault, RuleError
 from rnts.standing.engine import Engine
 from rnts.standing.outbox import Outbox
 from rnts.standing.push import Faults
-from rnts.standing.query import EXPRESSIONS_MAX, Query
+from rnts.standing.query import EXPRESSIONS_MAX, About, Query
 
 _MS = 1_000_000
 
@@ -40,10 +40,12 @@ class Session:
         self.outbox = Outbox(counts)
         self._engine, self._counts = engine, counts
         self._expressions: dict[str, _Expression] = {}
+        self._about: About = {}
         self._to_register: deque[tuple[str, Query]] = deque()
 
-    def begin(self, episode: int, queries: dict[str, Query]) -> None:
+    def begin(self, episode: int, queries: dict[str, Query], about: About) -> None:
         """Tell everything anew. What did not change stays in the engine as it is."""
+        self._about = about
         self.episode, self.told_ns = episode, 0
         self.outbox = Outbox(self._counts)
         self._to_register.clear()
@@ -54,7 +56,7 @@ class Session:
             if number >= EXPRESSIONS_MAX:
                 self._refuse(key, f"a client has at most {EXPRESSIONS_MAX} expressions")
             elif key in self._expressions:
-                self.outbox.ask_whole(key)
+                self._ask_whole(key)
             else:
                 self._to_register.append((key, query))
 
@@ -93,8 +95,19 @@ class Session:
             self._complain(key, (Fault(0, str(error)),))
         else:
             self._expressions[key] = _Expression(name, query)
-            self.outbox.ask_whole(key)
+            self._ask_whole(key)
         return len(query.expression)
+
+    def _ask_whole(self, key: str) -> None:
+        """Tell all of an expression, with what the client asks about."""
+        self.outbox.ask_whole(key)
+        expression = self._expressions[key]
+        if expression.query.is_condition:
+            asked = self._about.get(key, ())
+            try:
+                self._engine.ask_about(expression.name, asked)
+            except ValueError:
+                self._counts["entities_refused"] += len(asked)
 
     def _refuse(self, key: str, message: str) -> None:
         self._complain(key, (Fault(0, message),))
@@ -121,7 +134,6 @@ class Session:
         def ask(key: str) -> Update:
             expression = self._expressions[key]
             expression.taken_ns = steady_ns
-            self._engine.take(expression.name, now_ns)  # the whole state has that as well
             return self._engine.full(expression.name, now_ns)._replace(key=key)
 
         payload = self.outbox.next_payload(ask)

@@ -67,7 +67,7 @@ class Standing:
     def _on_watch(self, peer: Any, message: Message, payload: bytes, steady_ns: int) -> None:
         """Begin an episode of a client: all that it asks for, in place of what it asked before."""
         try:
-            queries = unpack_queries(payload)
+            queries, about = unpack_queries(payload)
         except ValueError as error:
             self._refuse(peer, message, "documents_refused", str(error))
             return
@@ -87,7 +87,7 @@ class Standing:
             self.counts["clients"] += 1
         self.counts["episodes"] += 1
         session.peer, session.seen_ns = peer, steady_ns
-        session.begin(message.incarnation, queries)
+        session.begin(message.incarnation, queries, about)
         self._tell(session, [], steady_ns)
 
     def _refuse(self, peer: Any, message: Message, reason: str, words: str) -> None:
