@@ -89,13 +89,14 @@ def process(
         is_of_use = dispatcher.is_of_use()
     finally:
         dispatcher.end()
-        if state is not None:
+        try:
             save_states(state, dispatcher)
-        document = processing.document()
-        if reporting is not None:
-            document["reports"] = reporting.document()
-            reporting.close()
-        tell(document, as_json)
+        finally:
+            document = processing.document()
+            if reporting is not None:
+                document["reports"] = reporting.document()
+                reporting.close()
+            tell(document, as_json)
     raise typer.Exit(stop.exit_code or int(not is_of_use))
 
 

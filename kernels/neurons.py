@@ -168,6 +168,17 @@ def row_of(neuron_id, index):
     return find_row(neuron_id, index)
 
 
+@kernel("int64(uint64[::1], int64, uint64[:,::1], int64[::1])")
+def find_unknown(ids, count, index, found):
+    """Write which of the first `count` ids are not known into `found`; returns how many."""
+    unknown = 0
+    for i in range(count):
+        if find_row(ids[i], index) == 0:
+            found[unknown] = i
+            unknown += 1
+    return unknown
+
+
 @kernel("void(int64, int64, int64[:,::1], int64[:,::1])")
 def set_group(row, group, rows, population):
     """Move a neuron into a group."""

@@ -64,7 +64,9 @@ from rnts.kernels.sliding_state import (
     WIDTH,
 )
 
-_STEPS = 2.0**20  # what a histogram holds of weights is whole numbers of its inverse
+# What a histogram holds of weights is whole numbers of the inverse of this, and each at most so
+# much: then sums of them are exact, and what was added is taken away to nothing.
+_STEPS, _WEIGHT_MOST = 2.0**20, 2.0**32
 
 
 @device
@@ -237,7 +239,7 @@ def _add_to_histograms(s, count, block, codes, sliding):
             place = 2 * line + pane * durations.BUCKETS + durations.coarse_of(bucket)
             small[place] += np.float32(share)
             continue
-        share = max(np.floor(share * _STEPS + 0.5), 1.0) / _STEPS
+        share = min(max(np.floor(share * _STEPS + 0.5), 1.0) / _STEPS, _WEIGHT_MOST)
         first, total = line + pane * HISTOGRAM_WORDS, line + plan[s, PANES] * HISTOGRAM_WORDS
         cells[first + bucket] += share
         cells[total + bucket] += share

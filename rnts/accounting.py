@@ -52,6 +52,7 @@ SOURCE_COLUMNS = (
     *LANE_DROPS,
     *AGENT_DROPS,
 )
+COUNT_MAX = 1 << 56  # records that nobody has ever made; kernels/reports.py has it as well
 COLUMN = {name: index for index, name in enumerate(SOURCE_COLUMNS)}
 
 # Flags of a row.

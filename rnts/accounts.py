@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rnts.accounting import (
     COLUMN,
+    COUNT_MAX,
     DROPS,
     SOURCE_BASELINE,
     SOURCE_COLUMNS,
@@ -49,14 +50,14 @@ class Accounts:
         `is_known`: the books have all that was counted of this agent.
         """
         self.first_lives.setdefault(*agent)
-        for row in rows:
+        for row in self._possible(rows):
             if row[_FLAGS] & SOURCE_BASELINE:
                 self.changed.add(int(row[_KEY]))
                 self._take_over(agent, row, None if is_known else "aggregator_died")
 
     def enter(self, agent: tuple[int, int], rows: NDArray[np.int64]) -> None:
         """Enter the rows of one accepted frame."""
-        for row in rows:
+        for row in self._possible(rows):
             if int(row[_KEY]) in self.retired:
                 continue
             self.changed.add(int(row[_KEY]))
@@ -66,6 +67,15 @@ class Accounts:
                 self._source(agent, row).lose("backlog_full", int(row[_IN_FRAME]))
             else:
                 self._advance(agent, row)
+
+    def _possible(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows without those that count what nobody can: they are shown, and enter no sum."""
+        counts = rows[:, _IN_FRAME:]
+        is_possible = ((counts >= 0) & (counts < COUNT_MAX)).all(axis=1)
+        if is_possible.all():
+            return rows
+        self.sums["unexplained"] += int(np.count_nonzero(~is_possible))
+        return rows[is_possible]
 
     def skip_frame(self, agent: tuple[int, int]) -> None:
         """A frame of this agent was given up as damaged; its records will be missing."""

@@ -9,6 +9,7 @@ from rnts.accounts import Accounts
 from rnts.ledger_record import BookChanges
 from rnts.source_account import Source
 
+_MOST = (1 << 63) - 1
 _GAPS = (None, "aggregator_died", "bad_frame", "agent_died", "backlog_full")
 _OWN = ("key", "agent", "incarnation", "gap", "position", "committed", "received", "unexplained")
 _BASES = tuple(f"base {name}" for name in SOURCE_COLUMNS)
@@ -23,12 +24,16 @@ def take_changes(accounts: Accounts, everything: bool) -> BookChanges:
     living = [(key, accounts.living[key]) for key in keys if key in accounts.living]
     rows = np.zeros((len(living), len(_COLUMNS)), np.int64)
     for row, (key, source) in zip(rows, living, strict=True):
-        row[: len(_OWN)] = _own_words(key, source)
-        row[len(_OWN) :] = [
+        words = [
+            *_own_words(key, source),
             *source.base.tolist(),
             *source.now.tolist(),
             *(source.lost.get(reason, 0) for reason in DROPS),
         ]
+        try:
+            row[:] = words
+        except OverflowError:  # its agent has claimed the most for long; it is unbalanced anyway
+            row[:] = [max(-_MOST, min(word, _MOST)) for word in words]
     ended = list(accounts.retired) if everything else list(accounts.ended)
     accounts.changed.clear()
     accounts.ended.clear()

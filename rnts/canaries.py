@@ -6,7 +6,8 @@ like the users', with other neurons.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,8 @@ CANARIES_MAX = 1_024  # those beyond it are counted and not looked at
 _MEMORY_BYTES_MAX = 1 << 20  # of what is asked of them
 _METRIC = FIELD[METRIC]
 
+Places = NDArray[np.int64]  # of records in their batch
+
 
 class Fates(NamedTuple):
     """What became of the canaries' records of a batch; `windows` has the aggregated ones."""
@@ -37,19 +40,21 @@ class Fates(NamedTuple):
     windows: dict[int, int]
 
 
-def places_of_canaries(records: Records) -> list[int]:
+def places_of_canaries(records: Records) -> Places:
     """Which records of a batch are canaries'; 5 µs for a thousand of them, 35 for 16,384."""
-    found: list[int] = is_canary(records.ids[: records.count]).nonzero()[0].tolist()
-    return found
+    return is_canary(records.ids[: records.count]).nonzero()[0]
 
 
-def stretches_between(places: Sequence[int], count: int) -> Iterator[tuple[int, int]]:
-    """The stretches of a batch of `count` records that are all others': first, and one past."""
-    first = 0
-    for place in (*places, count):
-        if place > first or count == 0:
-            yield first, place
-        first = place + 1
+@contextmanager
+def hidden(records: Records, places: Places) -> Iterator[None]:
+    """Have a fold pass by these records, as it does by names; a fold for each stretch between
+    would have a program slow it down a hundred times that is a canary at each second record."""
+    kinds = records.kinds[places]
+    records.kinds[places] = Kind.NAME
+    try:
+        yield
+    finally:
+        records.kinds[places] = kinds
 
 
 class Canaries:
@@ -69,41 +74,33 @@ class Canaries:
         """How many there are."""
         return self._population.known
 
-    def fold(self, records: Records, places: Sequence[int], state: NDArray[np.int64]) -> Fates:
+    def fold(self, records: Records, places: Places, state: NDArray[np.int64]) -> Fates:
         """Take in what canaries say in a batch that the others' fold has just dealt with."""
         window_ns, time_max_ns = int(state[words.WINDOW_NS]), int(state[words.TIME_MAX_NS])
-        counted_before = int(state[words.COUNTED_BEFORE])
-        sealed_before = int(state[words.FIRST_UNSEALED])
-        late = future = 0
-        windows: Counter[int] = Counter()
-        for place in places:
-            time_ns = int(records.times_ns[place])
-            window = time_ns // window_ns
-            if records.kinds[place] == Kind.NAME:
-                continue
-            if time_ns > time_max_ns:
-                future += 1
-                continue
-            if window >= counted_before:
-                if window < sealed_before:
-                    late += 1
-                    continue
-                windows[window] += 1
-            self._note(records, place)
-        self.records += windows.total()
-        return Fates(late, future, dict(windows))
+        places = places[records.kinds[places] != Kind.NAME]
+        times_ns = records.times_ns[places]
+        windows = times_ns // window_ns
+        is_future = times_ns > time_max_ns
+        is_counted = windows < state[words.COUNTED_BEFORE]  # already
+        is_late = ~is_future & ~is_counted & (windows < state[words.FIRST_UNSEALED])
+        self._note(records, places[~is_future & ~is_late])
+        filled = Counter(windows[~(is_future | is_counted | is_late)].tolist())
+        self.records += filled.total()
+        return Fates(int(is_late.sum()), int(is_future.sum()), filled)
 
-    def _note(self, records: Records, place: int) -> None:
-        """Keep what a record says as the last value of its canary."""
-        if not int(records.masks[place]) & _METRIC.mask:
-            return
-        one, found = slice(place, place + 1), np.zeros(1, np.int64)
-        table.take_rows(records.ids[one], records.times_ns[one], self._population.arrays, found)
-        row = self._population.rows[found[0]]
-        if found[0] != table.OVERFLOW_ROW:
-            row[table.LAST + _METRIC.bit] = records.values[place, _METRIC.bit]
-            row[table.SEEN] |= 1 << _METRIC.bit
-            self._has_news = True
+    def _note(self, records: Records, places: Places) -> None:
+        """Keep what records say as the last values of their canaries."""
+        places = places[(records.masks[places] & _METRIC.mask) != 0]
+        found = np.empty(places.size, np.int64)
+        ids, times_ns = records.ids[places], records.times_ns[places]
+        table.take_rows(ids, times_ns, self._population.arrays, found)
+        if not found.all():
+            has_row = found != table.OVERFLOW_ROW
+            places, found = places[has_row], found[has_row]
+        rows = self._population.rows
+        rows[found, table.LAST + _METRIC.bit] = records.values[places, _METRIC.bit]
+        rows[found, table.SEEN] |= 1 << _METRIC.bit
+        self._has_news |= found.size > 0
 
     def retire(self, silent_since_ns: int) -> None:
         """Forget those that have been silent since then."""

@@ -35,6 +35,8 @@ from typing import NamedTuple
 _MESSAGE = struct.Struct("<BQQQQQ")  # type, agent or receiver, incarnation, first, last, committed
 MESSAGE_BYTES = _MESSAGE.size
 CREDIT_ENTRIES = 64  # entries under way; at 64 KiB each a round trip of 1 ms carries 4 GB/s
+# Numbers and incarnations of agents lie below it: what is added to them stays within 64 bits.
+NUMBER_MAX = 1 << 62
 
 
 class Type(IntEnum):
@@ -58,6 +60,7 @@ class Type(IntEnum):
     TAPPED = 21
 
 
+_OF_AGENTS = (Type.HELLO, Type.ENTRY, Type.BYE)
 _OF_VIEWERS = (Type.QUERY, Type.WATCH, Type.HEARD, Type.TAP)
 _TYPES = {int(kind): kind for kind in Type}
 
@@ -83,9 +86,11 @@ class Message(NamedTuple):
 
 
 def parse_message(raw: bytes) -> Message | None:
-    """The header in `raw`, or None where there is none."""
+    """The header in `raw`, or None where there is none, or one whose numbers no agent has."""
     if len(raw) != MESSAGE_BYTES:
         return None
-    kind, speaker, incarnation, first, last, committed = _MESSAGE.unpack(raw)
+    kind, speaker, *numbers = _MESSAGE.unpack(raw)
     known = _TYPES.get(kind)
-    return None if known is None else Message(known, speaker, incarnation, first, last, committed)
+    if known is None or (known in _OF_AGENTS and max(numbers) >= NUMBER_MAX):
+        return None
+    return Message(known, speaker, *numbers)

@@ -19,6 +19,8 @@ _DAMAGED_TRIES = 3  # a frame that arrives damaged as often is given up
 _AGENT_GONE_NS = 60_000_000_000  # an agent that was silent for longer is forgotten
 _FRESH_FRAMES_MAX = 8  # an agent with a longer backlog says when a frame was made, not sent
 
+_TIME_NS_MAX = (1 << 63) - 1
+
 Send = Callable[[Any, Message | None], None]  # an answer, if there is one, to a peer
 PassOn = Callable[[Message, bytes, Frame, int], None]  # an entry that was folded, and when
 
@@ -146,7 +148,8 @@ class Hearing:
             return
         self.agents[agent_id].meta = meta
         sent_ns, backlog = meta.pop("sent_ns", None), meta.get("backlog_frames")
-        if isinstance(sent_ns, int) and isinstance(backlog, int) and backlog <= _FRESH_FRAMES_MAX:
+        is_time = isinstance(sent_ns, int) and 0 <= sent_ns <= _TIME_NS_MAX
+        if is_time and isinstance(backlog, int) and backlog <= _FRESH_FRAMES_MAX:
             self.clock_offsets.note(agent_id, sent_ns, now_ns, steady_ns)
 
     def on_bye(self, message: Message) -> None:

@@ -61,9 +61,8 @@ class Keeper:
                 return
             except LedgerError as error:
                 self._condition, self._detail = error.condition, str(error)
-                if error.condition == "corrupt":
-                    self._put_aside(error)
-                elif error.condition != "busy":
+                is_aside = error.condition == "corrupt" and self._put_aside(error)
+                if not is_aside and error.condition != "busy":
                     break
             time.sleep(_OPEN_PAUSE_S)
         advice = CONDITIONS[self._condition]
@@ -91,14 +90,20 @@ class Keeper:
         head = (answer, chained(digest, body))
         self._writer = self._make_writer(ledger, LOG, head, record.time_ns, self._bytes_max)
 
-    def _put_aside(self, error: LedgerError) -> None:
-        """Move a damaged file out of the way; a new one is begun."""
-        self._set_aside = f"{self.path}.damaged-{time.time_ns()}"
-        log.warning("%s; it is moved to %s, and a new one is begun", error, self._set_aside)
-        for suffix in ("", "-wal", "-shm"):
-            part = Path(f"{self.path}{suffix}")
-            if part.exists():
-                part.rename(f"{self._set_aside}{suffix}")
+    def _put_aside(self, error: LedgerError) -> bool:
+        """Move a damaged file out of the way, for a new one to be begun; whether that went."""
+        place = f"{self.path}.damaged-{time.time_ns()}"
+        try:
+            for suffix in ("", "-wal", "-shm"):
+                part = Path(f"{self.path}{suffix}")
+                if part.exists():
+                    part.rename(f"{place}{suffix}")
+        except OSError as refusal:
+            log.warning("%s; it cannot be moved away: %s", error, refusal.strerror)
+            return False
+        log.warning("%s; it is moved to %s, and a new one is begun", error, place)
+        self._set_aside = place
+        return True
 
     def is_due(self, boundary: int) -> bool:
         """Whether windows have closed that are not written, and the last record is.

@@ -55,11 +55,16 @@ def read_records(ledger: Ledger, log_name: str) -> tuple[list[LedgerRecord], tup
     return records, head
 
 
+def _renumbered(window: int, before_ns: int, now_ns: int) -> int:
+    """The first window of the length of now that does not begin before one of another length."""
+    return -(-window * before_ns // now_ns)
+
+
 def resume(state: State, records: list[LedgerRecord], now_ns: int) -> None:
     """Bring a new state to where these records lead. Raises LedgerError where they cannot."""
     newest, windows = records[-1], state.windows
     # Another length of windows may be set by now: what is closed stays closed.
-    boundary = -(-newest.end * newest.window_ns // windows.window_ns)
+    boundary = _renumbered(newest.end, newest.window_ns, windows.window_ns)
     if boundary * windows.window_ns > now_ns + _AHEAD_NS_MAX:
         log.warning("the ledger's newest window lies in the future: windows begin anew")
         boundary = 0
@@ -68,7 +73,16 @@ def resume(state: State, records: list[LedgerRecord], now_ns: int) -> None:
     except (ValueError, KeyError, TypeError) as error:
         raise LedgerError("corrupt", "", f"its books: {error}") from error
     for record in records:
-        state.positions.restore(record.standings, boundary)
+        standings = [
+            s._replace(
+                counted=[
+                    (last, _renumbered(window, record.window_ns, windows.window_ns))
+                    for last, window in s.counted
+                ]
+            )
+            for s in record.standings
+        ]
+        state.positions.restore(standings, boundary)
         for agent_id, incarnation in record.forgotten:
             state.positions.of.pop((agent_id, incarnation), None)
     windows.resume(boundary)

@@ -142,6 +142,7 @@ class LedgerWriter(Appender):
         self, ledger: Ledger, name: str, head: tuple[int, bytes], head_ns: int, bytes_max: int
     ) -> None:
         super().__init__(ledger, name, head, head_ns, bytes_max)
+        self._failure: BaseException | None = None  # of the thread: a fault of ours
         self._wake, self._end = threading.Event(), threading.Event()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
@@ -152,6 +153,12 @@ class LedgerWriter(Appender):
         self._done.clear()
         super().submit(record)
         self._wake.set()
+
+    def take_written(self) -> bool:
+        """As of an `Appender`. Raises what has ended the thread: nothing would be written again."""
+        if self._failure is not None:
+            raise self._failure
+        return super().take_written()
 
     def wait(self, timeout_s: float) -> None:
         """Wait until the record under way is written or refused."""
@@ -166,6 +173,13 @@ class LedgerWriter(Appender):
             super().close()
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits for it
+            self._failure = error
+            self._done.set()
+
+    def _work(self) -> None:
         while not self._end.is_set():
             self._wake.wait()
             self._wake.clear()

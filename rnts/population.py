@@ -3,13 +3,13 @@
 import difflib
 from collections.abc import Iterable
 from itertools import islice
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnts.aligned import aligned_zeros
 from rnts.canary_ids import is_canary
+from rnts.identities import Identity
 from rnts.kernels import neurons as table
 from rnts.model import Health, Kind
 from rnts.records import RECORDS_MAX, Records
@@ -18,20 +18,11 @@ DEFAULT_GROUP, OTHER_GROUP = "default", "other"
 NO_HOST, OTHER_HOST = "", "other"  # of neurons that did not say, and of those beyond the limit
 HOSTS_MAX = 1_024
 _NAME = int(Kind.NAME)
-_OTHER = 1  # index of OTHER_GROUP; that of DEFAULT_GROUP is 0, as in a row of zeros
+_OTHER = 1  # index of OTHER_GROUP and OTHER_HOST; those of the others are 0, as in a row of zeros
 RETIRED_AT_ONCE_MAX = 16_384  # rows that one sweep releases; the next finds the rest
 _NEAR_AMONG_MAX = 10_000  # names that are looked at for ones that are like another
 
 assert int(Health.UNKNOWN) == table.HEALTH_UNKNOWN and len(Health) == table.HEALTH_STATES
-
-
-class Identity(NamedTuple):
-    """What a neuron says it is."""
-
-    name: str
-    group: str
-    role: str
-    host: str
 
 
 class Population:
@@ -56,14 +47,14 @@ class Population:
         self.host_names = [NO_HOST, OTHER_HOST]
         self.hosts_max = HOSTS_MAX + 2
         self.renamed: set[int] = set()  # rows whose neuron said that it is another than it was
-        self._host_indices = {NO_HOST: 0}
+        self._host_indices = {NO_HOST: 0, OTHER_HOST: _OTHER}
         self._group_indices = {DEFAULT_GROUP: 0, OTHER_GROUP: _OTHER}
         self._groups_max = groups
         self._identities: dict[int, Identity] = {}
         self._gone: dict[int, None] = {}  # ids in `_identities` without a row, the oldest first
         self._reasons: dict[int, tuple[int, str]] = {}  # row -> (time, reason) of its health
         self._index = np.zeros((cells, 2), np.uint64)
-        self._newcomers = np.zeros(RECORDS_MAX, np.int64)
+        self._newcomers, self._found = np.zeros((2, RECORDS_MAX), np.int64)
         self._table = np.zeros(table.TABLE_WORDS, np.int64)
         self._retired = np.zeros(RETIRED_AT_ONCE_MAX, np.int64)
         vacant = np.zeros(max_neurons + 1, np.int64)
@@ -147,6 +138,24 @@ class Population:
                 self.group_names.append(name)
         if self.rows[row, table.GROUP] != group:
             table.set_group(row, group, self.rows, self.health)
+
+    def bring_back(self, records: Records, earliest_ns: int, latest_ns: int) -> None:
+        """Give neurons that were gone a row and their group before records of them are folded.
+
+        What is older or newer is not going to be, and brings nobody back; nor does a name.
+        """
+        if not self._gone:
+            return
+        count = table.find_unknown(records.ids, records.count, self._index, self._found)
+        unknown = self._found[:count].copy()
+        is_gone = [neuron_id in self._gone for neuron_id in records.ids[unknown].tolist()]
+        back = unknown[np.array(is_gone, bool)]
+        times_ns = records.times_ns[back]
+        is_folded = (times_ns >= earliest_ns) & (times_ns <= latest_ns)
+        back = back[is_folded & (records.kinds[back] != _NAME)]
+        if back.size:
+            table.take_rows(records.ids[back], records.times_ns[back], self.arrays, self._found)
+            self.welcome()
 
     def welcome(self) -> None:
         """Give neurons that have come back the groups that they had."""

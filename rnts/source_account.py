@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rnts.accounting import AGENT_DROPS, COLUMN, LANE_DROPS
+from rnts.accounting import AGENT_DROPS, COLUMN, COUNT_MAX, LANE_DROPS
 
 ATTEMPTS, SAMPLED_OUT, DELIVERED = COLUMN["attempts"], COLUMN["sampled_out"], COLUMN["delivered"]
 COUNTED = [COLUMN[name] for name in (*LANE_DROPS, *AGENT_DROPS)]
 SETTLED = [SAMPLED_OUT, DELIVERED, *COUNTED]
+_MOST = COUNT_MAX << 2  # however often an agent claims the most: sums of a row stay in range
 
 
 @dataclass
@@ -41,5 +42,5 @@ class Source:
 
     def heed(self) -> None:
         """Let the counters as last heard of show at least what is known of the position."""
-        self.now[DELIVERED] = max(self.now[DELIVERED], self.position)
+        self.now[DELIVERED] = min(max(int(self.now[DELIVERED]), self.position), _MOST)
         self.now[ATTEMPTS] = max(self.now[ATTEMPTS], self.now[SETTLED].sum())

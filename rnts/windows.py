@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnts.canaries import Canaries, places_of_canaries, stretches_between
+from rnts.canaries import Canaries, Places, hidden, places_of_canaries
 from rnts.closed_window import ClosedWindow, close_window
 from rnts.digest import Digests
 from rnts.fold_arrays import block, codes
@@ -124,6 +124,8 @@ class Windows:
         if counted_before:
             self.panes.forget_counted()
         self.population.take_names(records, now_ns)
+        earliest_ns = 0 if counted_before else self.sealed_before * self.window_ns
+        self.population.bring_back(records, earliest_ns, now_ns + self._ahead_ns)
         batch = (
             records.ids,
             records.times_ns,
@@ -136,15 +138,14 @@ class Windows:
         )
         filled: Counter[int] = Counter()
         canaries = places_of_canaries(records)
-        for first, end in stretches_between(canaries, records.count):
-            state[words.NEXT], state[words.END] = first, end
-            self._fold_stretch(batch, end, filled)
+        with hidden(records, canaries):
+            self._fold_batch(batch, records.count, filled)
         self.population.welcome()
         folded = self._after_fold(records, state.tolist(), dict(filled))
-        return self._with_canaries(folded, records, canaries) if canaries else folded
+        return self._with_canaries(folded, records, canaries) if canaries.size else folded
 
-    def _fold_stretch(self, batch: tuple[np.ndarray, ...], end: int, filled: Counter[int]) -> None:
-        """Fold records from NEXT up to `end`, and open the windows that they need."""
+    def _fold_batch(self, batch: tuple[np.ndarray, ...], end: int, filled: Counter[int]) -> None:
+        """Fold the records up to `end`, and open the windows that they need."""
         stopped_at = -1
         while stopped_at < end:
             if stopped_at >= 0:
@@ -157,7 +158,7 @@ class Windows:
                 if window < self.boundary:  # before it is pushed out
                     self._revise(window)
 
-    def _with_canaries(self, folded: Folded, records: Records, places: list[int]) -> Folded:
+    def _with_canaries(self, folded: Folded, records: Records, places: Places) -> Folded:
         """What became of a batch with its canaries, which are in no window's statistics."""
         late, future, windows = self.canaries.fold(records, places, self._state)
         for window, count in windows.items():

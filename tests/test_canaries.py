@@ -9,10 +9,12 @@ from recording_tools import frames, name_of
 from wire_tools import START_NS
 from wire_tools import sample as wire_sample
 
+from rnts import windows as module
 from rnts.canaries import CANARIES_MAX
 from rnts.canary_ids import CONDITION, GROUP, NEURONS_MAX, PROCESSES, first_id, is_canary
 from rnts.frame import FrameDecoder
 from rnts.identities import identity_of
+from rnts.kernels.window import fold
 from rnts.model import Kind
 from rnts.processors.batch import Batching
 from rnts.rules.condition import parse_condition, parse_quantity
@@ -162,3 +164,23 @@ def test_processors_are_given_no_canaries() -> None:
     batch = Batching().batch([(FrameDecoder().decode(frame), START_NS)])
     assert batch.ids.tolist() == [7] and batch.column("queue_depth").tolist() == [2]
     assert GROUP not in batch.group_names and batch.names == {7: "first"}
+
+
+def test_a_batch_is_folded_in_one_go_however_many_of_it_are_canaries(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A program that is a canary at each second record is no burden, and hides nobody else."""
+    found, calls = windows(), []
+
+    def counted(*arguments: Any) -> int:
+        calls.append(arguments)
+        return fold(*arguments)
+
+    monkeypatch.setattr(module, "fold", counted)
+    found.fold(to_records([sample(1, START, 0)]), START)  # opens the window
+    records = to_records([sample(CANARY if i % 2 else 1, START, i) for i in range(1_000)])
+    kinds = records.kinds.copy()
+    calls.clear()
+    folded = found.fold(records, START)
+    assert (len(calls), folded.aggregated, found.canaries.records) == (1, 1_000, 500)
+    assert (records.kinds == kinds).all()

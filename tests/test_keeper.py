@@ -1,7 +1,10 @@
 """What an aggregator does when its ledger cannot be opened, is damaged, or is somebody else's."""
 
+import errno
+import functools
 from pathlib import Path
 
+import ledger_tools
 import pytest
 from ledger_tools import SECOND, START, Agent, Aggregate
 from naive_windows import Item
@@ -9,6 +12,7 @@ from naive_windows import Item
 from rnts.errors import FencedError, LedgerError
 from rnts.ledger import Ledger
 from rnts.ledger_writer import Appender
+from rnts.windows import Windows
 
 
 def agent_with(count: int) -> Agent:
@@ -56,6 +60,65 @@ def test_a_damaged_ledger_is_put_aside(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("ledger.damaged-*"))) >= 1
     assert after.keeper.document(after.state)["epoch"] == 1
     after.die()
+
+
+def test_a_damaged_ledger_that_cannot_be_moved_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its condition stands in the snapshot, and the aggregator goes on without it."""
+    (tmp_path / "ledger").write_text("no ledger at all, and long enough to be looked at" * 100)
+
+    def refuse(self: Path, target: str) -> Path:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    aggregate = Aggregate(tmp_path / "ledger", [])
+    assert aggregate.keeper is not None
+    document = aggregate.keeper.document(aggregate.state)
+    assert (document["condition"], document["set_aside"]) == ("corrupt", None)
+    assert "move it away" in document["advice"]
+
+
+def test_a_record_that_cannot_be_packed_ends_the_aggregator(tmp_path: Path) -> None:
+    """The thread that writes has ended then, and nothing would be committed for ever."""
+    agent = agent_with(2)
+    aggregate = Aggregate(tmp_path / "ledger", [agent])
+    assert aggregate.keeper is not None
+    aggregate.deliver(agent)
+    aggregate.state.counts["odd"] = object()  # type: ignore[assignment]
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        aggregate.close()
+    aggregate.die()
+
+
+@pytest.mark.parametrize("restarts", [0, 1, 2])
+@pytest.mark.parametrize("length", [0.25, 0.5, 1, 2, 4])
+def test_windows_of_another_length_go_on_where_the_last_ones_ended(
+    length: float, restarts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after aggregators that died before what was counted had come again to them."""
+    agent = Agent(1)
+    for second in range(8):  # each frame is of two windows
+        times_ns = START + second * SECOND, START + (second + 1) * SECOND
+        items = [Item(1, time_ns, values={"queue_depth": 1}) for time_ns in times_ns]
+        agent.cut(items, START + (second + 1) * SECOND)
+    aggregate = Aggregate(tmp_path / "ledger", [agent])
+    for _ in range(6):
+        aggregate.deliver(agent)
+    aggregate.close(START + 4 * SECOND)  # where windows of all these lengths begin
+    for _ in range(restarts):
+        aggregate.die()
+        aggregate = Aggregate(tmp_path / "ledger", [agent])
+    aggregate.die()
+    made = functools.partial(Windows, int(length * SECOND))
+    monkeypatch.setattr(ledger_tools, "Windows", lambda _, *given, **named: made(*given, **named))
+    aggregate = Aggregate(tmp_path / "ledger", [agent])
+    while aggregate.deliver(agent):
+        pass
+    account = aggregate.account()
+    assert (account["aggregated"], account["dropped"]) == (16, {})
+    assert aggregate.state.positions.pending == 0 and not aggregate.state.counts["died"]
+    aggregate.die()
 
 
 def test_the_owner_before_is_fenced(tmp_path: Path) -> None:

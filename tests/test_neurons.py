@@ -104,6 +104,17 @@ def test_two_hundred_thousand_names_stay_within_the_limit() -> None:
     assert population.identity_of(1_001) is None
 
 
+def test_hosts_beyond_the_limit_share_one_with_whoever_is_called_like_it() -> None:
+    """A host that is named `other` is told by that name, and there is one entity of the name."""
+    windows = Windows(SECOND, [50])
+    for n, host in enumerate(("other", "", "a", "other"), 1):
+        windows.fold(to_records([Item(n, NOW, Kind.NAME, text=(f"n{n}", "", "", host))]), NOW)
+    population = windows.population
+    assert population.host_names == ["", "other", "a"]
+    rows = [population.row_of(n) for n in range(1, 5)]
+    assert population.hosts[rows].tolist() == [1, 0, 2, 1]
+
+
 def test_groups_beyond_the_limit_share_one() -> None:
     """The first `max_groups` groups have a place; later ones count for `other`."""
     windows = Windows(SECOND, [50], max_groups=2)

@@ -117,6 +117,7 @@ def test_a_recording_is_processed(tmp_path: Path) -> None:
     assert all(each["records"] == 60 and not each["cut_off"] for each in summary["processors"])
     states = json.loads(state.read_text())["states"]
     assert base64.b64decode(states["odd_processors:Good"]) == b"%d" % len(alerts)
-    assert load_states(state)["anomaly"].startswith(b"RADS")
+    learned = load_states(state)["anomaly,interval_ms=250,warm_up=30"]
+    assert learned.startswith(b"RADS")
     result = run(*arguments, "--processor", "odd_processors:Stillborn")
     assert (result.returncode, "no model there" in result.stderr) == (1, True)

@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,17 @@ from recording_tools import AGENT, SECOND, START_NS, batches, entries, frames, n
 from wire_tools import NaiveRecord, sample
 
 from rnts.commands.process import parse_spec
-from rnts.errors import UsageError
+from rnts.errors import RntsError, UsageError
 from rnts.frame import FrameDecoder
 from rnts.model import FIELD, METRIC_NAMES, Kind
+from rnts.processors import batch as module
 from rnts.processors.anomaly import AnomalyDetector
 from rnts.processors.batch import Batch, Batching
 from rnts.processors.dispatcher import Dispatcher
-from rnts.processors.processing import Processing, load_states
+from rnts.processors.processing import Processing, load_states, save_states
 from rnts.processors.protocol import Alert, Priority, Resumable, TelemetryProcessor
 from rnts.processors.serving import ALERTS_MAX, make, run_one
+from rnts.processors.worker import key_of
 from rnts.tap_client import Lost
 
 
@@ -68,6 +71,19 @@ def test_groups_keep_their_numbers() -> None:
     assert second.group_names == ("default", "left", "right")
     assert (first.groups.tolist(), second.groups.tolist()) == ([1], [1])
     assert len(Batching().batch([])) == 0
+
+
+def test_groups_beyond_the_limit_share_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many names of groups there are, a batch carries a limited number of them."""
+    monkeypatch.setattr(module, "GROUPS_MAX", 3)
+    batching = Batching()
+    for number in range(1, 9):
+        record = sample(number, START_NS, queue_depth=1)
+        batch = batch_of([name_of(number, f"n{number}", f"g{number}"), record], batching)
+        (group,) = batch.groups.tolist()
+        expected = f"g{number}" if number < 3 else "other"
+        assert batch.group_names[group] == expected
+    assert batch.group_names == ("default", "g1", "g2", "other")
 
 
 class Odd:
@@ -177,6 +193,17 @@ def test_by_neuron_there_is_a_series_for_each() -> None:
     assert played.detector.entities_beyond == played.second
 
 
+def test_a_name_that_is_told_late_is_the_entitys_all_the_same() -> None:
+    """A tap may begin in the middle of a stream, and hears names after the first records."""
+    played = Played(by="neuron")
+    names, played.batching = played.batching, Batching()
+    assert played.pass_by(40) == []
+    played.batching = names
+    assert played.pass_by(20) == []
+    (alert,) = played.pass_by(2, slow=2)
+    assert (alert.entity, alert.labels) == ("n2", {"neuron": "n2"})
+
+
 def test_a_group_that_falls_silent_is_found() -> None:
     """Seconds in which the stream goes on without its records count as none."""
     played = Played()
@@ -265,3 +292,22 @@ def test_states_that_are_none_are_refused(tmp_path: Path) -> None:
     path.write_text("[]")
     with pytest.raises(UsageError, match="has no states"):
         load_states(path)
+    with pytest.raises(UsageError, match="its folder is not there"):
+        load_states(tmp_path / "none" / "states")
+
+
+def test_processors_of_one_class_keep_what_each_has_learned(tmp_path: Path) -> None:
+    """Their options tell them apart; a disk that refuses is told, and the file is as it was."""
+    given = [("anomaly", {"by": "neuron"}), ("anomaly", {}), ("anomaly", {"by": "neuron", "a": 1})]
+    keys = [key_of(spec, options) for spec, options in given]
+    assert keys == ['anomaly,by="neuron"', "anomaly", 'anomaly,a=1,by="neuron"']
+    workers = [SimpleNamespace(key=key, state=key.encode()) for key in keys]
+    dispatcher: Any = SimpleNamespace(workers=workers)
+    path = tmp_path / "states"
+    save_states(path, dispatcher)
+    assert load_states(path) == {key: key.encode() for key in keys}
+    (tmp_path / "states.new").mkdir()
+    dispatcher.workers = workers[:1]
+    with pytest.raises(RntsError, match="cannot be written: Is a directory"):
+        save_states(path, dispatcher)
+    assert len(load_states(path)) == 3

@@ -162,6 +162,7 @@ FAULTS = {
         "1:7: .real is neither number nor duration; numbers are written as 100, 0.5 or 1e-3, "
         "durations as 5s or 500ms"
     ),
+    "health == '\udcff'": "1:12: this is no character",
     "errors[0] > 1": "1:7: [ has no meaning here; windows are written as over 5s",
     "x > 1 and y > 2 and errors > 3": (
         "1:1: unknown name x; known here: activation_count, processing_time_ns, "
@@ -184,11 +185,11 @@ def test_a_fault_is_told_with_its_place_and_what_to_write(text: str) -> None:
     "text",
     ["-" * 3_000 + "errors > 1", "not " * 900 + "errors > 1", "errors" + " + 1" * 900 + " > 1",
      "(" * 900 + "errors" + ")" * 900 + " > 1", "errors > 1 and " * 400 + "errors > 1",
-     "errors > " + "1" * 100],
+     "errors > " + "1" * 100, "1 < " * 600 + "errors"],
 )  # fmt: skip
 def test_length_and_depth_have_limits(text: str) -> None:
     """What is too long, too deep or too large is refused in words, without running out of stack."""
-    assert re.search("at most 4096 characters|more than 32|too long", said(text))
+    assert re.search("at most (4096 characters|1024 words)|more than 32|too long", said(text))
 
 
 PIECES = [*vocabulary.known_names(), *vocabulary.known_functions(), *"()+-*/<>=!,.'\"[]{}\\#@:;~\n"]
@@ -216,6 +217,14 @@ def test_what_is_watched_is_no_text_and_has_no_for() -> None:
     for text in ("'critical'", "1 + 1", "errors for 5s"):
         with pytest.raises(RuleError):
             parse_quantity(text)
+
+
+@pytest.mark.parametrize("length", ["3s", "0s"])
+def test_a_duration_that_does_not_belong_there_is_told_at_its_place(length: str) -> None:
+    """Where something is only watched, `for` is marked and not the begin of the expression."""
+    with pytest.raises(RuleError, match="for belongs to conditions of alerts") as caught:
+        parse_quantity(f"error_rate > 0.5 for {length} by group")
+    assert [fault.position for fault in caught.value.faults] == [17]
 
 
 def test_reading_conditions_loads_no_numpy() -> None:

@@ -6,23 +6,19 @@ from typing import Any
 
 import pytest
 from engine_tools import PlainEngine, Values, group
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rnts.delivery import Message, Type, parse_message
-from rnts.reflex.change import Change, Labels, Update, Worst
-from rnts.rules.faults import Fault
+from rnts.reflex.change import Change, Labels, Update
 from rnts.standing import outbox
 from rnts.standing.client import WatchClient
 from rnts.standing.outbox import CHANGES_AT_ONCE, ENTITIES_MAX, UNCONFIRMED_MAX
-from rnts.standing.push import Part, Push, pack_push, unpack_push
+from rnts.standing.push import unpack_push
 from rnts.standing.query import (
     CLIENTS_MAX,
     EXPRESSIONS_MAX,
+    QUERIES_MAX,
     AskAbout,
     Query,
-    pack_queries,
-    unpack_queries,
 )
 from rnts.standing.standing import EXPRESSIONS_AT_ONCE, HEARTBEAT_NS, SILENCE_NS, Standing
 from rnts.standing.view import View
@@ -311,23 +307,22 @@ def test_who_asks_for_less_is_told_less_often() -> None:
 
 
 @pytest.mark.parametrize(
-    "document",
+    "queries",
     [
-        b"",
-        b"{",
-        b"[" * 100_000,
-        b'{"queries": []}',
-        b'{"queries": {"a": {"expression": 1, "is_condition": true}}}',
-        b'{"queries": {"a": {"expression": "x"}}}',
-        b'{"queries": {"a": {"expression": "x", "is_condition": true, "shell": "y"}}}',
-        b'{"queries": {"a": {"expression": "x", "is_condition": true, "limit": 10001}}}',
-        b'{"queries": {"a": {"expression": "x", "is_condition": true, "limit": true}}}',
-        b'{"queries": {"": {"expression": "x", "is_condition": true}}}',
+        "[]",
+        '{"a": {"expression": 1, "is_condition": true}}',
+        '{"a": {"expression": "x"}}',
+        '{"a": {"expression": "x", "is_condition": true, "shell": "y"}}',
+        '{"a": {"expression": "x", "is_condition": true, "limit": 10001}}',
+        '{"a": {"expression": "x", "is_condition": true, "limit": true}}',
+        '{"": {"expression": "x", "is_condition": true}}',
+        '{}, "version": 2',
     ],
 )
-def test_what_is_no_document_of_queries_is_refused(document: bytes) -> None:
+def test_what_is_no_document_of_queries_is_refused(queries: str) -> None:
     """Its sender is told, it is counted, and no session begins."""
     ends = Ends()
+    document = f'{{"version": 1, "queries": {queries}}}'.encode()
     ends.standing.on_message(5, Message(Type.WATCH, 5, 1), document, ends.now_ns)
     ((header, payload),) = ends.sent[5]
     message = parse_message(header)
@@ -338,34 +333,23 @@ def test_what_is_no_document_of_queries_is_refused(document: bytes) -> None:
     }  # fmt: skip
 
 
-def test_documents_come_back_as_they_were() -> None:
-    """Queries, and pushes with what is unknown, infinite, and has worst neurons."""
-    queries = {"a": SLOW, "b": FAILING._replace(lists_unknown=True, limit=5, every_ms=9)}
-    about = {"b": [("g",), ("ü\x1b\n",)]}
-    assert unpack_queries(pack_queries(queries, about)) == (queries, about)
-    assert unpack_queries(pack_queries(queries)) == (queries, {})
-    labels = (("group", "g"), ("host", "h"), ("neuron", "ü\x1b\n"))
-    changes = (
-        Change(labels, 1.0, math.inf, (Worst("n", 5.0, 0.25), Worst("m", -math.inf, 0.1))),
-        Change((), 0.0, -0.5),
-    )
-    update = Update("k", START_NS, True, changes, (labels, ()), 3)
-    wrong = {"w": (Fault(4, "it is"), Fault(0, "wrong"))}
-    packed = pack_push([Part(update, 7, True)], wrong)
-    assert unpack_push(packed) == Push((Part(update, 7, True),), wrong)
-    (part,) = unpack_push(pack_push([Part(update._replace(changes=(changes[1]._replace(
-        truth=math.nan),)), 0, False)], {})).parts  # fmt: skip
-    assert math.isnan(part.update.changes[0].truth)
+def test_many_more_queries_than_there_may_be_are_refused_at_once() -> None:
+    """A document of very many keeps the aggregator no longer than to count them."""
+    ends = Ends()
+    client = ends.client(**{f"q{i}": SLOW for i in range(QUERIES_MAX + 1)})
+    ends.step(client)
+    assert client.refused == "a client has at most 256 expressions, not 1025"
 
 
-@given(st.integers(0, 400), st.binary(max_size=3))
-def test_a_damaged_message_is_refused_or_read(position: int, noise: bytes) -> None:
-    """Whatever becomes of its bytes, a client takes it for a message or says that it is none."""
-    update = Update("k", START_NS, False, (Change(group("g"), 1.0, 2.5),), (group("h"),), 3)
-    whole = pack_push([Part(update, 0, False)], {"w": (Fault(4, "it is"),)})
-    damaged = whole[:position] + noise + whole[position + len(noise) :]
-    client = WatchClient({"k": SLOW}, 0, 1)
-    header = Message(Type.PUSH, 77, 1, first=1, last=5, committed=HEARTBEAT_NS).pack()
-    updates = client.on_message([header, damaged], 1)
-    assert client.counts["damaged"] == (client.alive_at_ns == 0)
-    assert not updates or client.alive_at_ns == 5
+def test_a_client_that_asks_for_ever_more_keeps_no_other_from_its_turn() -> None:
+    """Expressions are read of one client after the other, however many one of them has."""
+    ends = Ends()
+    text = "error_rate > 0.5" + " or error_rate > 0.5" * 200
+    hog = ends.client(1, **{f"q{i}": FAILING for i in range(EXPRESSIONS_MAX)})
+    other = ends.client(2, slow=SLOW)
+    for turn in range(3):
+        queries = {f"q{i}": Query(f"{text} or errors > {turn}", True) for i in range(100)}
+        hog.replace(queries)
+        ends.hear(hog)
+        ends.step(hog, other)
+    assert other.is_complete and not hog.is_complete

@@ -219,6 +219,25 @@ def test_a_neuron_counts_for_one_group_throughout_a_window() -> None:
     assert windows.closed.groups == ((0, 0), (0, 0), (1, 1))
 
 
+def test_a_neuron_that_comes_back_counts_for_its_group_at_once() -> None:
+    """Whoever reports less often than neurons are kept is never taken for one of `default`."""
+    windows = Windows(SECOND, PERCENTILES)
+    name = Item(1, START, Kind.NAME, text=("one", "late", "", ""))
+    fold(windows, name, sample(START))
+    windows.advance(START + SECOND, complete=True)
+    for second in (1, 2, 3):
+        windows.population.retire(0, START + second * SECOND)
+        now_ns = START + second * SECOND
+        fold(
+            windows, name, sample(now_ns - 60 * SECOND), sample(now_ns + 60 * SECOND), now_ns=now_ns
+        )
+        assert windows.population.known == 0  # by names, late and future ones nobody comes back
+        fold(windows, sample(now_ns), sample(now_ns + 1))
+        windows.advance(now_ns + SECOND, complete=True)
+        assert windows.closed is not None
+        assert windows.closed.groups == ((0, 0), (0, 0), (1, 2))
+
+
 def test_the_reason_of_a_state_is_kept_as_long_as_the_state() -> None:
     """A new reason replaces it, silence keeps it, another state ends it, an older one is old."""
     windows = Windows(SECOND, PERCENTILES)

@@ -107,11 +107,13 @@ class AnomalyDetector:
         return rows
 
     def _row_of(self, batch: Batch, neuron_id: int) -> int:
-        row = self._neuron_rows.get(neuron_id)
+        row, name = self._neuron_rows.get(neuron_id), batch.names.get(neuron_id)
         if row is None:
-            row = self._row(str(neuron_id), batch.names.get(neuron_id, str(neuron_id)))
+            row = self._row(str(neuron_id), name or str(neuron_id))
             if row >= 0:
                 self._neuron_rows[neuron_id] = row
+        if row >= 0 and name:  # it may be told after the first records, or be another by now
+            self._names[row] = name
         return row
 
     def _row(self, key: str, name: str) -> int:

@@ -13,7 +13,8 @@ from rnts.model import EVENTS, FIELD, METRIC_NAMES, METRICS, Kind
 from rnts.records import Records
 
 NEURONS_MAX = 1_000_000  # whose names are known; of those beyond the oldest goes
-DEFAULT_GROUP = "default"
+GROUPS_MAX = 4_096  # that have numbers of their own; those beyond share one
+DEFAULT_GROUP, OTHER_GROUP = "default", "other"
 _COLUMN = {name: index for index, name in enumerate(METRIC_NAMES)}
 _EVENT_NAMES = {event.code: event.name for event in EVENTS}
 
@@ -101,13 +102,20 @@ class Batching:
         (indices,) = (is_name & ~is_canary(records.ids[: records.count])).nonzero()
         for index in indices.tolist():
             name, group, *_ = [*records.strings(index), "", ""]
-            place = self._groups.setdefault(group or DEFAULT_GROUP, len(self._group_names))
-            if place == len(self._group_names):
-                self._group_names.append(group)
+            place = self._group_of(group or DEFAULT_GROUP)
             neuron_id = int(records.ids[index])
             if len(self._identities) >= NEURONS_MAX and neuron_id not in self._identities:
                 del self._identities[next(iter(self._identities))]
             self._identities[neuron_id] = (name, place)
+
+    def _group_of(self, name: str) -> int:
+        """The number of a group."""
+        if name not in self._groups and len(self._groups) >= GROUPS_MAX:
+            name = OTHER_GROUP
+        place = self._groups.setdefault(name, len(self._group_names))
+        if place == len(self._group_names):
+            self._group_names.append(name)
+        return place
 
 
 _NOTHING = (

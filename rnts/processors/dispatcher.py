@@ -10,7 +10,7 @@ from typing import Any
 
 from rnts.errors import UsageError
 from rnts.processors.batch import Batch
-from rnts.processors.worker import Worker
+from rnts.processors.worker import Worker, key_of
 
 PROCESSORS_MAX = 16
 ALERTS_WAITING_MAX = 1_000
@@ -25,7 +25,7 @@ class Dispatcher:
         budget_ns: int,
         states: Mapping[str, bytes] | None = None,
     ) -> None:
-        """`states`: what processors have learned before, by their spec.
+        """`states`: what processors have learned before, by their `Worker.key`.
 
         Raises UsageError for more than `PROCESSORS_MAX` of them.
         """
@@ -36,7 +36,9 @@ class Dispatcher:
         self.alerts_dropped = 0
         known = states or {}
         self.workers = [
-            Worker(spec, options, budget_ns, self._take_alert, known.get(spec, b""))
+            Worker(
+                spec, options, budget_ns, self._take_alert, known.get(key_of(spec, options), b"")
+            )
             for spec, options in specs
         ]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rnts.errors import UsageError
+from rnts.errors import RntsError, UsageError
 from rnts.frame import Frame
 from rnts.process import Stop
 from rnts.processors.batch import Batching
@@ -111,8 +111,15 @@ class Processing:
 
 
 def load_states(path: Path | None) -> dict[str, bytes]:
-    """What processors have learned before, by their spec; nothing where there is no such file."""
-    if path is None or not path.exists():
+    """What processors have learned before, by their `Worker.key`; nothing without such a file.
+
+    Raises UsageError where it has none, or could not be written at the end.
+    """
+    if path is None:
+        return {}
+    if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{path} cannot be written: its folder is not there, or not writable")
+    if not path.exists():
         return {}
     try:
         found = json.loads(path.read_text())
@@ -121,13 +128,18 @@ def load_states(path: Path | None) -> dict[str, bytes]:
         raise UsageError(f"{path} has no states of processors: {error}") from error
 
 
-def save_states(path: Path, dispatcher: Dispatcher) -> None:
-    """Keep what processors have learned; the file is whole or as it was."""
+def save_states(path: Path | None, dispatcher: Dispatcher) -> None:
+    """Keep what processors have learned; the file is whole or as it was. Raises RntsError."""
+    if path is None:
+        return
     states = {
-        worker.spec: base64.b64encode(worker.state).decode()
+        worker.key: base64.b64encode(worker.state).decode()
         for worker in dispatcher.workers
         if worker.state
     }
     passing = path.with_name(f"{path.name}.new")
-    passing.write_text(json.dumps({"version": 1, "states": states}))
-    os.replace(passing, path)
+    try:
+        passing.write_text(json.dumps({"version": 1, "states": states}))
+        os.replace(passing, path)
+    except OSError as error:
+        raise RntsError(f"{path} cannot be written: {error.strerror}") from error

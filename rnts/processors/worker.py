@@ -44,6 +44,11 @@ class _Since(NamedTuple):
     is_start: bool
 
 
+def key_of(spec: str, options: dict[str, Any]) -> str:
+    """Under what a processor's state is kept: two of one class may differ by their options."""
+    return ",".join((spec, *(f"{name}={json.dumps(options[name])}" for name in sorted(options))))
+
+
 class Worker:
     """A processor in a process. `on_alert` is called from a thread of this worker."""
 
@@ -52,6 +57,7 @@ class Worker:
         on_alert: Callable[[dict[str, Any]], None], state: bytes = b"",
     ) -> None:  # fmt: skip
         self.spec, self.name, self.priority = spec, spec, 0
+        self.key = key_of(spec, options)
         self.counts: Counter[str] = Counter()
         self.cut_off = ""  # why it is given no more batches
         self.state = state  # what it has learned, as it last said

@@ -104,9 +104,16 @@ class Listing:
         if not self._news and not self._gone:
             return None
         changes = self._changes(list(self._news), values, codes)
-        update = Update(key, at_ns, False, changes, tuple(self._gone))
+        update = Update(key, at_ns, False, changes, self._left())
         self._tell(values, codes)
         return update
+
+    def _left(self) -> tuple[Labels, ...]:
+        """Who is gone; not who came back, and by another row is listed already."""
+        if not self._gone:
+            return ()
+        there = set(self._labels.values())
+        return tuple(one for one in self._gone if tuple(value for _, value in one) not in there)
 
     def full(self, key: Any, at_ns: int, steady_ns: int, values: Values, codes: Codes) -> Update:
         """All that is to be known; what was new is told with it."""

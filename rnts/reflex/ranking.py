@@ -52,8 +52,10 @@ class Ranking:
                 name = told[0] if told else labels(entity)
                 self._told[entity] = (name, value)
                 changes.append(Change(name, _NAN, value))
-                gone.pop(name, None)
         self._left.clear()
+        if gone:  # a neuron that came back may be told already, before its old row is left
+            for name, _ in self._told.values():
+                gone.pop(name, None)
         if not changes and not gone and omitted == self._omitted:
             return None
         self._omitted = omitted

@@ -23,12 +23,14 @@ class Clauses(NamedTuple):
     durations:   nanoseconds of the zeros in it that stand for durations, by their places
     scope:       what `by` says, or None
     for_ns:      what `for` says, or 0
+    for_place:   the character at which it stands, or None
     """
 
     expression: str
     durations: dict[int, int]
     scope: str | None
     for_ns: int
+    for_place: int | None
 
 
 def split(text: str) -> Clauses:
@@ -40,6 +42,7 @@ def split(text: str) -> Clauses:
             text, [Fault(tokens[0].position, f"nothing stands before {tokens[0].text}")]
         )
     scope, for_ns = _clauses(text, tokens[end:])
+    for_places = (token.position for token in tokens[end:] if token.text == "for")
     # One line, whatever the text has between its words, and nothing of the clauses.
     characters = [" "] * len(text)
     durations: dict[int, int] = {}
@@ -54,7 +57,7 @@ def split(text: str) -> Clauses:
             _check_over(text, tokens[:end], index)
             written = "[".ljust(len(written))
         characters[token.position : token.end] = written
-    return Clauses("".join(characters), durations, scope, for_ns)
+    return Clauses("".join(characters), durations, scope, for_ns, next(for_places, None))
 
 
 def _begins_clause(tokens: list[Token], index: int) -> bool:

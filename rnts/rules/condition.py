@@ -68,8 +68,10 @@ def _parse(text: str, is_condition: bool) -> Condition:
     faults = Faults()
     checker = Checker(faults)
     root = checker.condition(term) if is_condition else checker.quantity(term)
-    if clauses.for_ns and not is_condition:
-        faults.wrong(0, "for belongs to conditions of alerts, not to what is watched")
+    if clauses.for_place is not None and not is_condition:
+        faults.wrong(
+            clauses.for_place, "for belongs to conditions of alerts, not to what is watched"
+        )
     needs = list(needs_of(root))
     scope = _scope(clauses, needs, faults)
     if faults.found:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from rnts.rules.faults import Fault, RuleError
 
 CHARACTERS_MAX = 4_096
+PIECES_MAX = 1_024  # words, numbers and signs: what a condition costs goes by these
 NUMBER_CHARACTERS_MAX = 64
 BRACKETS_MAX = 32  # parentheses within parentheses
 
@@ -49,6 +50,10 @@ def tokens_of(text: str) -> list[Token]:
     if len(text) > CHARACTERS_MAX:
         message = f"a condition has at most {CHARACTERS_MAX} characters, not {len(text)}"
         raise RuleError(text, [Fault(CHARACTERS_MAX, message)])
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # as in arguments of a program that are no UTF-8
+        raise RuleError(text, [Fault(error.start, "this is no character")]) from None
     tokens: list[Token] = []
     position = 0
     while position < len(text):
@@ -64,6 +69,9 @@ def tokens_of(text: str) -> list[Token]:
             _check_apart(text, tokens[-1], position)
         if kind != "space":
             tokens.append(token)
+        if len(tokens) > PIECES_MAX:
+            message = f"a condition has at most {PIECES_MAX} words, numbers and signs"
+            raise RuleError(text, [Fault(position, message)])
         position = match.end()
     if not tokens:
         raise RuleError(text, [Fault(0, "the condition is empty")])

@@ -14,6 +14,7 @@ from rnts.standing.push import Faults, Part, pack_push
 UNCONFIRMED_MAX = 32  # messages; a driver's queue of 128 holds them and five seconds of heartbeats
 UNCONFIRMED_BYTES_MAX = 1 << 20  # a message more may pass it
 ENTITIES_MAX = 10_000  # of which something new waits; beyond it, whole states are asked for
+WRONG_AT_ONCE = 64  # expressions in a message that are told to be wrong: some words repeat them
 # In one message: four names of 255 bytes each, all of them escaped, are what links carry.
 CHANGES_AT_ONCE = 640
 
@@ -156,8 +157,8 @@ class Outbox:
             parts.append(part)
             room -= max(1, len(part.update.changes) + len(part.update.gone))
             self._sending = sending if part.more else None
-        payload = pack_push(parts, self._wrong)
-        self._wrong = {}
+        wrong = {key: self._wrong.pop(key) for key in list(self._wrong)[:WRONG_AT_ONCE]}
+        payload = pack_push(parts, wrong)
         self.next_sequence += 1
         self._unconfirmed.append(len(payload))
         self._unconfirmed_bytes += len(payload)

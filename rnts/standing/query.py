@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 CLIENTS_MAX = 64  # of an aggregator
 EXPRESSIONS_MAX = 256  # of a client; those beyond are refused one by one
+QUERIES_MAX = 1_024  # of a document, which is refused as a whole beyond that
 KEY_CHARACTERS_MAX = 255
 EXPRESSION_CHARACTERS_MAX = 4_096  # as docs/rules.md has it
 LIMIT_MAX = 10_000  # entities that a client may ask for
@@ -36,6 +37,7 @@ class Query(NamedTuple):
     every_ms: int = 0
 
 
+_VERSION = 1
 _TYPES = dict(zip(Query._fields, (str, bool, bool, int, int), strict=True))
 
 
@@ -61,17 +63,23 @@ def pack_queries(queries: Mapping[str, Query], about: About = _NOBODY) -> bytes:
     believed = {key: each for key, each in about.items() if key in queries and each}
     _check_about(queries, believed)
     more = {"about": believed} if believed else {}
-    return json.dumps({"version": 1, "queries": documents, **more}).encode()
+    return json.dumps({"version": _VERSION, "queries": documents, **more}).encode()
 
 
 def unpack_queries(payload: bytes) -> Asked:
     """What a document asks; raises ValueError that says what is wrong with it."""
     try:
         document = json.loads(payload)
-        documents = document["queries"].items()
+        version, documents = document["version"], document["queries"].items()
         believed = document.get("about", {}).items()
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ValueError("what came is no document of queries") from None
+    if version != _VERSION:
+        raise ValueError(f"queries of version {version!s:.40}; this aggregator reads {_VERSION}")
+    if len(documents) > QUERIES_MAX:
+        raise ValueError(
+            f"a client has at most {EXPRESSIONS_MAX} expressions, not {len(documents)}"
+        )
     queries = {key: _query(key, document) for key, document in documents}
     about = {key: _entities(key, entities) for key, entities in believed}
     _check_about(queries, about)

@@ -149,6 +149,7 @@ class Session:
         self._engine.remove(self._expressions.pop(key).name)
 
     def end(self) -> None:
-        """Take its expressions out of the engine."""
+        """Take its expressions out of the engine, and read no more of them."""
+        self._to_register.clear()
         for key in list(self._expressions):
             self._remove(key)

@@ -34,6 +34,7 @@ class Standing:
         self._life, self._send, self._heartbeat_ns = life, send, heartbeat_ns
         self._sessions: dict[int, Session] = {}
         self._turns: deque[int] = deque()  # clients in the order in which they are told next
+        self._unread: deque[Session] = deque()  # whose expressions are read, by turns
 
     @property
     def is_busy(self) -> bool:
@@ -88,6 +89,8 @@ class Standing:
         self.counts["episodes"] += 1
         session.peer, session.seen_ns = peer, steady_ns
         session.begin(message.incarnation, queries, about)
+        if session not in self._unread:
+            self._unread.append(session)
         self._tell(session, [], steady_ns)
 
     def _refuse(self, peer: Any, message: Message, reason: str, words: str) -> None:
@@ -117,10 +120,13 @@ class Standing:
                 self._drop(session, "silent")
 
     def _register(self) -> None:
+        """Read an expression of one client after the other, a bounded number of characters."""
         left = CHARACTERS_AT_ONCE
-        for session in self._sessions.values():
-            while left > 0 and session.is_registering:
+        while left > 0 and self._unread:
+            session = self._unread.popleft()
+            if session.is_registering:
                 left -= max(session.register_next(), CHARACTERS_AT_ONCE // EXPRESSIONS_AT_ONCE)
+                self._unread.append(session)
 
     def _push(self, now_ns: int, steady_ns: int) -> None:
         """Tell what waits, a bounded number of messages, each client in its turn."""
