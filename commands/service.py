@@ -41,6 +41,7 @@ def install(
     """Write units for systemd, and have it start them now and whenever the user or machine does."""
     import os
 
+    from rnts.cpu_list import online_cpus
     from rnts.settings import load
     from rnts.unit_cores import parse_cores
     from rnts.unit_files import handover, unit_folder
@@ -53,8 +54,7 @@ def install(
     settings = load(config, environ=kept, cwd=Path("/"))
     chosen = chosen_roles(roles or [], settings)
     places = places_here(is_system, settings, config)
-    present = range(os.cpu_count() or 1)
-    units = plan(chosen, settings, places, parse_cores(cores or [], ROLES, present))
+    units = plan(chosen, settings, places, parse_cores(cores or [], ROLES, online_cpus()))
     folder = unit_folder(is_system)
     files = {folder / name: text for name, text in units.items()} | handover(places)
     if dry_run:

@@ -12,7 +12,7 @@ from rnts.kernels._jit import builtin, inlined
 from rnts.kernels.atomics import load, now_ns, steady_ns, store
 from rnts.kernels.builtin import ACTIVATION, FALLBACK, FINISH, LANE, NONE, SLOT_WORDS, Plan
 from rnts.kernels.lane import claim, publish
-from rnts.kernels.sampling import LEFT_OUT, NO_HEALTH, SWITCH, admit, weigh
+from rnts.kernels.sampling import LEFT_OUT, NO_HEALTH, SWITCH, admit, told, weigh
 
 _call_on_stack = pyapi.stack_of(3)
 _UNARY = "int64(int64, int64)"  # METH_O and METH_NOARGS
@@ -43,10 +43,10 @@ def _report(numbers, neuron, start):
     counted = load(words + bytes_offset + 16)
     number = load(counted) + 1
     store(counted, number)
-    weight = 0
+    weight, place = 0, 0
     if load(lane + SWITCH) != 0:
         importance = load(words + bytes_offset + 24)
-        weight, _ = admit(lane, load(words + bytes_offset), importance, NO_HEALTH)
+        weight, place = admit(lane, load(words + bytes_offset), importance, NO_HEALTH)
         if weight == LEFT_OUT:
             return pyapi.from_bool(1)
     duration_ns = steady_ns() - start_ns
@@ -64,6 +64,8 @@ def _report(numbers, neuron, start):
     if weight != 0:
         store(target, header | weigh(target, 0, weight, weight_field) << 32)
     publish(lane, 1)
+    if place != 0:
+        told(place, NO_HEALTH)
     return pyapi.from_bool(1)
 
 

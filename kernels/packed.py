@@ -26,7 +26,8 @@ from rnts.kernels.sampling import (
     NORMAL,
     SWITCH,
     admit,
-    note_error,
+    keep,
+    mark_error,
     told,
     weigh,
 )
@@ -36,17 +37,23 @@ _FUNCTION = "int64(int64, int64, int64)"  # METH_FASTCALL
 
 @inlined
 def _admit_made(numbers, lane, source, slots):
-    """(decision, place, health) as `admit` has them; only plain samples are left out."""
+    """(decision, place, health) as `admit` has them; only samples without a text are left out."""
     kind_sample, health_field, kind_event, type_word, type_shift, type_error = numbers
     header = load(source)
     kind, mask = header & 0xFF, (header >> 32) & 0xFFFFFFFF
+    health = health_in(source, mask, health_field) if kind == kind_sample else NO_HEALTH
     if kind == kind_sample and slots == 1:
-        health = health_in(source, mask, health_field)
         weight, place = admit(lane, load(source + 8), NORMAL, health)
         return weight, place, health
-    if kind == kind_event and (load(source + 8 * type_word) >> type_shift) & 0xFF == type_error:
-        note_error(lane, load(source + 8))
-    return 0, 0, NO_HEALTH
+    type_of_event = (load(source + 8 * type_word) >> type_shift) & 0xFF
+    is_error = kind == kind_event and type_of_event == type_error
+    if kind != kind_sample and not is_error:
+        return 0, 0, NO_HEALTH
+    place = keep(lane, load(source + 8))
+    if is_error:
+        mark_error(place)
+        place = 0  # it is no sample
+    return 0, place, health
 
 
 def compile_append(plan: Plan) -> Any:

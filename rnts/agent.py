@@ -30,7 +30,7 @@ from rnts.lives import Lives
 from rnts.process import Stop, own_usage
 from rnts.rhythm import Rhythm
 from rnts.runtime import boot_id, runtime_folder, segment_folders
-from rnts.sampling import BACKLOG_FRAMES, STEP_NS, Load, Rates, SamplingOptions
+from rnts.sampling import STEP_NS, Backlog, Load, Rates, SamplingOptions
 from rnts.sender import Limits, Sender
 from rnts.spool_parts import State
 from rnts.spooling import Spooling, SpoolOptions
@@ -95,7 +95,7 @@ class Agent:
         self._rhythm = Rhythm(options.window_ns)
         self._clocks = ClockWatch()
         self._rates = Rates(options.sampling, self.incarnation)
-        self._lane_rates = LaneRates(self._collector)
+        self._lane_rates, self._backlog = LaneRates(self._collector), Backlog()
         self._rates_ns, self._cpu_ns = 0, time.process_time_ns()
 
     def run(self, stop: Stop, before_end: Callable[[], None]) -> None:
@@ -130,8 +130,9 @@ class Agent:
         """Have programs keep as many samples as can be carried."""
         passed_ns, cpu_ns = now_ns - self._rates_ns, time.process_time_ns()
         waiting = len(self._sender.retained.waiting)
+        backlog = self._backlog.share(waiting, self._sender.received)
         used = (cpu_ns - self._cpu_ns) / passed_ns
-        self._rates.step(Load(used, self._lane_rates.fill(), waiting / BACKLOG_FRAMES))
+        self._rates.step(Load(used, self._lane_rates.fill(), backlog))
         self._rates_ns, self._cpu_ns = now_ns, cpu_ns
         self._lane_rates.tell(*self._rates.words(now_ns))
 
@@ -208,7 +209,9 @@ class Agent:
     def summary(self) -> str:
         """How it is, in one line."""
         _, records = self._sender.backlog()
-        link = "delivers to" if self._lives.is_ready else "looks for an aggregator at"
+        # A sender takes a link that takes nothing from it for one that will soon do so again.
+        is_heard = self._lives.is_ready and not self._backlog.is_stuck
+        link = "delivers to" if is_heard else "looks for an aggregator at"
         lanes, segments = len(self._collector.lanes), len(self._collector.segments)
         return (
             f"{link} {self._endpoint}; {lanes} lanes, {segments} segments, {records} records wait"

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnts.misuse import TIME_MAX
 from rnts.model import FIELD, METRIC_NAMES, SLOT_WORDS, Field, Kind, Storage
 
 if TYPE_CHECKING:
     from rnts.producer import Producer
 
+_ROWS_AT_ONCE = 1 << 16  # 8 MiB of slots
 _KNOWN = {"neuron_id", "timestamp_ns", "health", "weight", *METRIC_NAMES}
 _TYPES: dict[Storage, Any] = {
     Storage.U64: np.uint64,
@@ -41,14 +43,18 @@ def write_batch(producer: "Producer", array: Any) -> int:
         writer.refuse("invalid")
         return 0
     producer.complaints.unknown(name for name in names if name not in _KNOWN)
-    try:
-        rows, valid = to_slots(array)
-    except TypeError:
-        writer.refuse("invalid", len(array))
-        return 0
-    if not valid.all():
-        writer.refuse("invalid", int((~valid).sum()))
-    return int(writer.write_slots(np.ascontiguousarray(rows[valid])))
+    taken = 0
+    for start in range(0, len(array), _ROWS_AT_ONCE):
+        piece = array[start : start + _ROWS_AT_ONCE]
+        try:
+            rows, valid = to_slots(piece)
+        except TypeError:
+            writer.refuse("invalid", len(piece))
+            continue
+        if not valid.all():
+            writer.refuse("invalid", int((~valid).sum()))
+        taken += int(writer.write_slots(np.ascontiguousarray(rows[valid])))
+    return taken
 
 
 def to_slots(array: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -63,11 +69,12 @@ def to_slots(array: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]
     slots = np.zeros((len(array), SLOT_WORDS), np.uint64)
     slots[:, 1] = array["neuron_id"]
     slots[:, 2] = time.time_ns()
-    if "timestamp_ns" in (array.dtype.names or ()):
-        given = array["timestamp_ns"].astype(np.uint64)
-        slots[:, 2] = np.where(given == 0, slots[:, 2], given)
-    masks = np.zeros(len(array), np.uint64)
     valid = slots[:, 1] != 0
+    if "timestamp_ns" in (array.dtype.names or ()):
+        given = array["timestamp_ns"]
+        valid &= (given >= 0) & (given <= TIME_MAX)
+        slots[:, 2] = np.where(given == 0, slots[:, 2], given.astype(np.uint64))
+    masks = np.zeros(len(array), np.uint64)
     for name in array.dtype.names or ():
         if name in FIELD and name in _KNOWN:
             _put_column(slots, masks, valid, FIELD[name], array[name])

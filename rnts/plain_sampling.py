@@ -6,11 +6,14 @@ dictionary instead of the table, and chance comes from `random`.
 
 from __future__ import annotations
 
+import math
+
 from rnts import layout
 from rnts.model import EVENT, FIELD, Kind
 
 TYPE_CHECKING = False  # see `rnts.value`
 if TYPE_CHECKING:
+    from random import Random
     from typing import Any
 
 CRITICAL_PATH, HIGH_ACTIVITY, NORMAL = range(3)
@@ -23,18 +26,19 @@ _FIRST = layout.LANE_RATES // 8
 _SWITCH = layout.LANE_SWITCH // 8 - _FIRST
 _ERROR = EVENT["ErrorOccurred"].code
 _HEALTH, _WEIGHT = FIELD["health"], FIELD["weight"]
+_WEIGHT_MAX = float(2**128 - 2**104)  # the largest of a float32
 
 
 class _Known:
-    """What is known of a neuron; `health` is None until it was told."""
+    """What is known of a neuron; it is new until a sample, `health` None until that was told."""
 
-    __slots__ = ("count", "epoch", "health", "is_busy", "trouble")
+    __slots__ = ("count", "epoch", "health", "is_busy", "is_new", "trouble")
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self.health: int | None = None
         self.count = self.trouble = 0
-        self.is_busy = False
+        self.is_busy, self.is_new = False, True
 
     def turn(self, epoch: int) -> None:
         """Go over to an epoch."""
@@ -52,15 +56,15 @@ class PlainSampler:
         self._words = words
         self._known: dict[int, _Known] = {}
         self._generation = -1
-        self._draw: Any = None
+        self._random: Random | None = None
 
     @property
     def is_on(self) -> bool:
         """Whether samples may be left out."""
         return self._words[_SWITCH] != 0
 
-    def _of(self, neuron_id: int) -> tuple[_Known, bool]:
-        """What is known of a neuron, and whether it is new."""
+    def _of(self, neuron_id: int) -> _Known:
+        """What is known of a neuron."""
         generation, epoch = divmod(self._words[_SWITCH], EPOCHS)
         if generation != self._generation or len(self._known) >= NEURONS_MAX:
             self._known.clear()
@@ -68,15 +72,14 @@ class PlainSampler:
         known = self._known.get(neuron_id)
         if known is None:
             known = self._known[neuron_id] = _Known(epoch)
-            return known, True
         known.turn(epoch)
-        return known, False
+        return known
 
     def admit(self, neuron_id: int, importance: int, health: Any) -> float | None:
         """The weight of a sample that is kept; None for one that is to be left out."""
-        known, is_new = self._of(neuron_id)
+        known = self._of(neuron_id)
         known.count += 1
-        if is_new or (health is not None and known.health != health):
+        if known.is_new or (health is not None and known.health != health):
             return 1.0
         if known.is_busy or known.count > BUSY_SAMPLES:
             importance = min(importance, HIGH_ACTIVITY)
@@ -85,24 +88,40 @@ class PlainSampler:
         threshold = self._words[importance] & 0xFFFFFFFF
         if not threshold:
             return 1.0
-        if self._draw is None:
-            from random import getrandbits  # who keeps everything is spared it
+        if self._random is None:
+            from random import Random  # who keeps everything is spared it
 
-            self._draw = getrandbits
-        return (1 << 32) / threshold if self._draw(32) < threshold else None
+            # Of its own: a program may seed that of the module, and then expects its numbers.
+            self._random = Random()
+        return (1 << 32) / threshold if self._random.getrandbits(32) < threshold else None
 
-    def told(self, neuron_id: int, health: Any) -> None:
+    def weigh(self, chance: float, own: Any) -> Any:
+        """What a kept sample weighs that stands for `own` already; see `kernels/sampling.py`.
+
+        One that is too large by itself stays so, and is refused as it is without sampling.
+        """
+        if own is None or not 0 < own < math.inf:
+            return chance
+        return min(chance * float(own), max(float(own), _WEIGHT_MAX))
+
+    def told(self, neuron_id: int, health: Any = None) -> None:
         """A sample with this health is on its way."""
-        self._of(neuron_id)[0].health = health
+        known = self._of(neuron_id)
+        known.is_new = False
+        if health is not None:
+            known.health = health
 
     def note_error(self, neuron_id: int) -> None:
         """An error of a neuron was reported."""
-        self._of(neuron_id)[0].trouble = TROUBLE_EPOCHS
+        self._of(neuron_id).trouble = TROUBLE_EPOCHS
 
     def note(self, values: tuple[Any, ...]) -> None:
-        """Look at a record of any kind: (kind, mask, neuron, …), the type of an event last."""
-        if values[0] == Kind.EVENT and values[-1] == _ERROR:
-            self.note_error(values[2])
+        """Look at what is kept anyway: (kind, mask, neuron, …), health or type of event last."""
+        kind, mask, neuron_id, *_, last = values
+        if kind == Kind.EVENT and last == _ERROR:
+            self.note_error(neuron_id)
+        elif kind == Kind.SAMPLE:
+            self.told(neuron_id, last if mask & _HEALTH.mask else None)
 
     def thin(self, rows: Any) -> Any:
         """The rows of int64[n, 16] that are kept, with their weights."""
@@ -117,17 +136,19 @@ class PlainSampler:
                 continue
             kept.append(at)
             weights.append(weight)
-            if health is not None:
-                self.told(row[1] & (1 << 64) - 1, health)
+            self.told(row[1] & (1 << 64) - 1, health)
         rows = rows[kept]
         words = rows[:, _WEIGHT.word].view(np.float32).reshape(-1, 2)
         half = _WEIGHT.shift // 32
-        has_own = rows[:, 0] >> 32 & _WEIGHT.mask != 0
-        words[:, half] = np.where(has_own, words[:, half], 1.0) * np.array(weights, np.float32)
+        with np.errstate(all="ignore"):  # a program may have them raised
+            own = words[:, half].astype(float)
+            is_own = (rows[:, 0] >> 32 & _WEIGHT.mask != 0) & (own > 0) & (own <= _WEIGHT_MAX)
+            words[:, half] = np.minimum(np.where(is_own, own, 1.0) * weights, _WEIGHT_MAX)
         rows[:, 0] |= _WEIGHT.mask << 32
         return rows
 
     def forget(self, rows: Any) -> None:
-        """These rows were dropped: what they told of health is not known to anybody."""
+        """These rows were dropped: nobody knows what they told."""
         for neuron_id in rows[:, 1].tolist():
-            self._of(neuron_id & (1 << 64) - 1)[0].health = None
+            known = self._of(neuron_id & (1 << 64) - 1)
+            known.is_new, known.health = True, None

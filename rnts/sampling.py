@@ -16,9 +16,10 @@ STEP_NS = 100_000_000
 BACKLOG_FRAMES = 1_024
 RATE_MIN = 1 / 1024  # less would weigh single records so much that figures jump
 _EPOCH_NS = 1_000_000_000
-_GENERATIONS = 64
+_GENERATIONS = 1_024
 _FALL, _FALL_FAST, _RISE = 0.7, 0.3, 1.15
 _CALM_STEPS = 5  # below all low marks before the level rises
+_AWAY_STEPS = 10  # without a frame that is taken, after which nobody seems to take any
 _WHOLE = 1 << 32
 
 
@@ -27,7 +28,7 @@ class Load(NamedTuple):
 
     cpu:      of a core, by the agent itself
     fill:     of the fullest lane, since the step before
-    backlog:  frames that wait to be sent, of `BACKLOG_FRAMES`
+    backlog:  frames that wait to be sent, of `BACKLOG_FRAMES`; see `Backlog`
     """
 
     cpu: float
@@ -36,6 +37,30 @@ class Load(NamedTuple):
 
 
 HIGH, FAST, LOW = Load(0.35, 0.25, 0.25), Load(2.0, 0.75, 0.75), Load(0.2, 0.05, 0.05)
+
+
+class Backlog:
+    """What waits to be sent though somebody takes it.
+
+    While no aggregator does, frames without a record pile up as well, and memory and spool are for
+    all of them: no rate would make that less. What has waited since then gets less by itself.
+    """
+
+    def __init__(self) -> None:
+        self._inherited = self._received = self._steps = 0
+
+    def share(self, waiting: int, received: int) -> float:
+        """Of `BACKLOG_FRAMES`, given the frames that wait now, and before which all are taken."""
+        self._steps = 0 if received != self._received else self._steps + 1
+        self._received = received
+        is_taken = self._steps < _AWAY_STEPS
+        self._inherited = min(self._inherited, waiting) if is_taken else waiting
+        return (waiting - self._inherited) / BACKLOG_FRAMES
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether frames wait, and none of them is taken."""
+        return self._inherited > 0 and self._steps >= _AWAY_STEPS
 
 
 class SamplingOptions(NamedTuple):

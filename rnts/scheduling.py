@@ -20,7 +20,12 @@ def slice_ns(thread: int) -> int | None:
 
     Raises OSError where there is no such thread.
     """
-    _, policy, _, _, _, runtime_ns, *_ = _attributes(thread)
+    try:
+        _, policy, _, _, _, runtime_ns, *_ = _attributes(thread)
+    except ProcessLookupError:
+        raise
+    except OSError:  # a sandbox in which nobody may ask
+        return None
     return runtime_ns if policy == _POLICY_NORMAL and runtime_ns else None
 
 

@@ -3,6 +3,7 @@
 Whatever cannot be done is said once in the log, and the process goes on as it would untuned.
 """
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from rnts.errors import UsageError
 from rnts.process import settle
 
 log = logging.getLogger("rnts")
+
+_before: list[tuple[set[int], int]] = []  # processors and niceness of this process at its start
 
 
 def asked() -> dict[str, str]:
@@ -31,6 +34,7 @@ def take_place(role: str, wanted: dict[str, str] | None = None) -> None:
     Some run already: libraries start their own when they are loaded.
     """
     wanted = asked() if wanted is None else wanted
+    _before.append((os.sched_getaffinity(0), os.getpriority(os.PRIO_PROCESS, 0)))
     set_nice, set_slice = partial(os.setpriority, os.PRIO_PROCESS), scheduling.set_slice_ns
     if cores := wanted.get(wish.CORES + role):
         _try(cores, _pin)
@@ -43,6 +47,25 @@ def take_place(role: str, wanted: dict[str, str] | None = None) -> None:
         _try(nice, _nice_session)
 
 
+def give_place(process: int) -> None:
+    """Have a child be scheduled as this process was at its start: it is a program of a user's.
+
+    What it takes is not accounted for, so neither cores nor precedence of RNTS are for it.
+    """
+    if not _before:
+        return
+    cpus, nice = _before[0]
+    for do in (
+        lambda: os.sched_setaffinity(process, cpus),
+        lambda: os.setpriority(os.PRIO_PROCESS, process, nice),
+        lambda: scheduling.set_slice_ns(process, 0),
+    ):
+        try:
+            do()
+        except OSError as error:
+            log.debug("a command runs as RNTS does: %s", error)
+
+
 def _try(value: str, do: Callable[[str], None]) -> None:
     """Do one thing; what cannot be had keeps nothing else from being done."""
     try:
@@ -52,9 +75,10 @@ def _try(value: str, do: Callable[[str], None]) -> None:
 
 
 def _each(do: Callable[[int], None]) -> None:
-    """For each thread that there is."""
+    """For each thread that there is; one that ends meanwhile needs nothing."""
     for name in os.listdir("/proc/self/task"):
-        do(int(name))
+        with contextlib.suppress(ProcessLookupError):
+            do(int(name))
 
 
 def _pin(cores: str) -> None:

@@ -1,8 +1,8 @@
 """Which cores a unit may run on: `--cores [ROLE=]LIST`, LIST as 0-3,6."""
 
-import re
 from collections.abc import Collection, Sequence
 
+from rnts.cpu_list import parse_cpus
 from rnts.errors import UsageError
 
 
@@ -21,20 +21,10 @@ def parse_cores(
             raise UsageError(f"--cores {word}: {role!r} is none of {', '.join(roles)}")
         if role in found:
             raise UsageError(f"--cores {word}: cores of {role or 'all'} are given twice")
-        cores = sorted(_cores(word, text))
+        cores = sorted(parse_cpus(text))
+        if not cores:
+            raise UsageError(f"--cores {word}: write numbers of cores as 0-3,6")
         if missing := [core for core in cores if core not in present]:
             raise UsageError(f"--cores {word}: there is no core {missing[0]} here")
         found[role] = " ".join(map(str, cores))
-    return found
-
-
-def _cores(word: str, text: str) -> set[int]:
-    found: set[int] = set()
-    for part in text.split(","):
-        if not (match := re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", part.strip(), re.ASCII)):
-            raise UsageError(f"--cores {word}: write numbers of cores as 0-3,6")
-        first, last = int(match[1]), int(match[2] or match[1])
-        if last < first:
-            raise UsageError(f"--cores {word}: {part} goes backwards")
-        found.update(range(first, last + 1))
     return found

@@ -8,6 +8,7 @@ from rnts.errors import UsageError
 
 MARK = "# Written by `rnts service install`"
 _COLUMNS = 100
+_NO_PROGRAM = frozenset("\"'\\$")
 
 
 class Setting(NamedTuple):
@@ -40,7 +41,12 @@ def unit_text(sections: Sections, drop_in: str) -> str:
 
 
 def command_line(words: Sequence[str]) -> str:
-    """A command as `ExecStart=` takes it: nothing in it is replaced by a variable."""
+    """A command as `ExecStart=` takes it: nothing in it is replaced by a variable.
+
+    Raises UsageError for a program that systemd would not run, whatever its path is quoted as.
+    """
+    if odd := _NO_PROGRAM.intersection(words[0]):
+        raise UsageError(f"systemd runs no program with {min(odd)} in its path, as {words[0]} has")
     return " ".join(quoted(word).replace("$", "$$") for word in words)
 
 

@@ -7,7 +7,7 @@ are numbers, `lock_memory` and `huge_pages` are `true`. What is not there is not
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rnts.runtime import state_folder
@@ -40,10 +40,11 @@ def read_wish(path: Path | None = None) -> dict[str, str]:
 
 def write_wish(wish: Mapping[str, str], path: Path) -> None:
     """Replace the file in one step; an empty wish has none."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent)
     if wish:
         part = path.with_suffix(".part")
-        with part.open("w") as file:
+        part.unlink(missing_ok=True)
+        with open(create_for_owner(part), "w") as file:
             json.dump({"version": _VERSION, "wish": dict(sorted(wish.items()))}, file)
             file.flush()
             os.fsync(file.fileno())
@@ -55,3 +56,29 @@ def write_wish(wish: Mapping[str, str], path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of state and those above it, private to whom the first that is there belongs.
+
+    Root may tune for a user, who is to find what it wrote as if it were their own.
+    """
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _give(folder.parent, lambda user, group: os.chown(folder, user, group))
+
+
+def create_for_owner(path: Path) -> int:
+    """Create a file to write to, which belongs to whom its folder does; it must not be there."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    _give(path.parent, lambda user, group: os.fchown(descriptor, user, group))
+    return descriptor
+
+
+def _give(folder: Path, give: Callable[[int, int], None]) -> None:
+    """Have root give to the owner of a folder what it has made in there."""
+    owner = folder.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        give(owner.st_uid, owner.st_gid)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from capture_tools import Seen, Taker
 from numba import njit
+from numpy.typing import NDArray
 
 from rnts import jit, layout
 from rnts.batch import write_batch
@@ -18,7 +19,8 @@ SLOTS = 1 << 13
 
 
 @njit(nogil=True)
-def _record(lane, neuron_id, depth, importance):
+def record_sample(lane, neuron_id, depth, importance):
+    """A sample from compiled code."""
     return jit.record(lane, neuron_id, 1, queue_depth=depth, importance=importance)
 
 
@@ -30,6 +32,16 @@ def _record_health(lane, neuron_id, depth, importance, health):
 @njit(nogil=True)
 def _record_weight(lane, neuron_id, depth, importance, weight):
     return jit.record(lane, neuron_id, 1, queue_depth=depth, importance=importance, weight=weight)
+
+
+def lane_block() -> tuple[int, NDArray[np.int64]]:
+    """The address of a lane without slots, and its words: block, then table."""
+    block = np.zeros((layout.LANE_BYTES + layout.TABLE_BYTES) // 8 + 8, np.int64)
+    start = int(block.ctypes.data)
+    lane = -(-start // 64) * 64
+    words = block[(lane - start) // 8 :]
+    words[layout.LANE_TABLE_DELTA // 8] = layout.LANE_BYTES
+    return lane, words
 
 
 class Bench:
@@ -103,5 +115,5 @@ class Bench:
                 return bool(_record_health(*words, int(more["health"])))
             if "weight" in more:
                 return bool(_record_weight(*words, more["weight"]))
-            return bool(_record(*words))
+            return bool(record_sample(*words))
         return bool(self.neuron(neuron_id, importance).record(queue_depth=depth, **more))

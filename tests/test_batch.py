@@ -139,6 +139,27 @@ def test_rows_without_a_neuron_are_counted() -> None:
         assert read_lane(segment) == Counters(3, 2, 0, {"invalid": 1})
 
 
+def test_rows_of_no_time_are_counted() -> None:
+    """A time before 1970, or beyond what a time can be, is `invalid`, as it is to `record`."""
+    with producing() as (producer, segment):
+        assert write_batch(producer, make(3, timestamp_ns=np.array([-5, 7, -1], np.int64))) == 1
+        assert write_batch(producer, make(2, timestamp_ns=np.array([1 << 63, 7], "u8"))) == 1
+        assert read_lane(segment) == Counters(5, 2, 0, {"invalid": 3})
+
+
+def test_a_large_batch_is_taken_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program's memory does not follow the size of a batch; every row is accounted for."""
+    monkeypatch.setattr("rnts.batch._ROWS_AT_ONCE", 4)
+    table = make(11, queue_depth=range(11))
+    table["neuron_id"][6] = 0
+    with producing(lanes=1, lane_slots=16) as (producer, segment):
+        assert write_batch(producer, table) == 10
+        assert write_batch(producer, table) == 6
+        assert read_lane(segment) == Counters(22, 16, 0, {"invalid": 2, "lane_full": 4})
+        assert write_batch(producer, np.zeros(9, [("neuron_id", "f8")])) == 0
+        assert read_lane(segment).drops["invalid"] == 11
+
+
 def test_times_are_now_unless_given(runtime_folder: Path) -> None:
     """A timestamp of 0, or none at all, becomes the time of the call."""
     import time

@@ -1,5 +1,6 @@
 """Sampling in programs: what is new is kept, chances are kept to, each emitter does alike."""
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sampling_tools import KINDS, NEURON, Bench
+from sampling_tools import KINDS, NEURON, Bench, lane_block, record_sample
 
 import rnts
 from rnts import layout
@@ -15,6 +16,7 @@ from rnts.events import ErrorOccurred
 from rnts.kernels import sampling as kernel
 from rnts.model import Kind
 from rnts.plain_sampling import BUSY_SAMPLES, TROUBLE_EPOCHS, PlainSampler
+from rnts.sampling import Rates, SamplingOptions
 
 CRITICAL, DEGRADED, HEALTHY = int(rnts.CRITICAL), int(rnts.DEGRADED), int(rnts.HEALTHY)
 ALL, NEVER = 1.0, 0.0
@@ -61,6 +63,42 @@ def test_a_weight_of_the_programs_own_is_multiplied(bench: Bench) -> None:
     assert (weights[0], set(weights[1:])) == (3.0, {12.0})
 
 
+@pytest.mark.parametrize("own", [0.0, -2.0, float("nan"), float("inf"), 1e38])
+def test_a_weight_stays_a_number(bench: Bench, own: float) -> None:
+    """What is no weight counts as one, a product that no float32 holds is the largest of them; and
+    whatever a program thinks of such floats, nothing is raised."""
+    bench.set(0.25, 0.25, 0.25)
+    with np.errstate(all="raise"):
+        for i in range(60):
+            assert bench.emit(i, weight=own)
+    weights = {record.values["weight"] for record in bench.take()[1:]}
+    assert weights == {float(np.finfo(np.float32).max) if own == 1e38 else 4.0}
+
+
+def test_an_importance_that_is_none_is_normal(runtime_folder: Path) -> None:
+    """Compiled code may pass any number: it never chooses another word of the lane for a rate."""
+    bench = Bench(runtime_folder, "njit")
+    bench.set(ALL, ALL, NEVER)
+    lane = int(bench.words.ctypes.data) + layout.lane_offset(0)
+    for importance in (-1, 3, 4, 7, 1 << 40):
+        neuron_id = 1_000 + importance
+        for _ in range(50):
+            assert record_sample(lane, neuron_id, 0, importance)
+        assert len(bench.take()) == 1, importance
+    bench.close()
+
+
+def test_chance_is_not_the_programs(bench: Bench) -> None:
+    """A program that seeds its random numbers gets those it expects, and chooses no samples."""
+    bench.set(0.5, 0.5, 0.5)
+    expected = random.Random(5).random()
+    for i in range(100):
+        random.seed(5)
+        assert bench.emit(i)
+        assert random.random() == expected
+    assert 20 < len(bench.take()) < 80
+
+
 def test_changes_of_health_are_kept(bench: Bench) -> None:
     """Each change arrives, unweighted; what says the same again may be left out."""
     bench.set(NEVER, NEVER, NEVER)
@@ -86,6 +124,53 @@ def test_a_change_that_was_dropped_is_not_thought_to_be_told(runtime_folder: Pat
         bench.set(NEVER, NEVER, NEVER)
         assert bench.emit(health=CRITICAL)
         assert [r.values.get("health") for r in bench.take()] == [CRITICAL]
+        bench.close()
+
+
+def test_a_first_sample_that_was_dropped_is_still_to_come(runtime_folder: Path) -> None:
+    """Where a full lane drops a neuron's first sample, or more of them, the next one is kept."""
+    for kind in KINDS:
+        bench = Bench(runtime_folder, kind, lane_slots=64)
+        bench.set(ALL, ALL, ALL)
+        while bench.emit():
+            pass
+        for _ in range(2):
+            assert not bench.emit(neuron_id=99)
+        bench.take()
+        bench.set(NEVER, NEVER, NEVER)
+        for _ in range(3):
+            assert bench.emit(neuron_id=99)
+        assert [r.neuron_id for r in bench.take()] == [99], kind
+        bench.close()
+
+
+def test_states_with_a_reason_are_told_as_well(runtime_folder: Path) -> None:
+    """After one a neuron is as important as after one without, and the way back is kept."""
+    for kind in ("builtin", "python"):
+        bench = Bench(runtime_folder, kind)
+        bench.set(ALL, NEVER, NEVER)
+        neuron = bench.neuron(NEURON)
+        bench.emit(health=HEALTHY)
+        for reason in ("the disk is full", ""):
+            assert neuron.health(rnts.CRITICAL, reason)
+            bench.emit()
+            bench.emit(health=HEALTHY)
+            bench.emit(health=HEALTHY)
+        states = [record.values.get("health") for record in bench.take()]
+        assert states == [HEALTHY, *[CRITICAL, None, HEALTHY] * 2], kind
+        bench.close()
+
+
+def test_an_error_takes_nothing_from_the_first_sample(runtime_folder: Path) -> None:
+    """A neuron whose first record is an error has its first sample kept all the same."""
+    for kind in ("builtin", "python"):
+        bench = Bench(runtime_folder, kind)
+        bench.set(NEVER, NEVER, NEVER)
+        assert bench.neuron(99).event(ErrorOccurred(error_type="Timeout"))
+        for _ in range(3):
+            assert bench.emit(neuron_id=99)
+        kinds = [record.kind for record in bench.take()]
+        assert kinds == [Kind.EVENT, Kind.SAMPLE], kind
         bench.close()
 
 
@@ -183,6 +268,22 @@ def test_when_sampling_begins_anew_nothing_is_known(bench: Bench) -> None:
     assert [r.values["health"] for r in bench.take()] == [HEALTHY]
 
 
+def test_what_was_known_long_ago_is_not_known_now() -> None:
+    """A neuron that was silent while sampling began 63 times is new."""
+    rates = Rates(SamplingOptions(0.5), 0)
+    lane, words = lane_block()
+    ids = [1 + (number << 13) for number in range(3)]  # which share a set of the table
+    for _ in range(64):
+        rates._was_on = False
+        _, words[layout.LANE_SWITCH // 8] = rates.words(0)
+        for neuron_id in ids:
+            _, place = kernel.admit(lane, neuron_id, kernel.NORMAL, DEGRADED)
+            kernel.told(place, DEGRADED)
+        ids = ids[:2]
+    words[layout.LANE_RATES // 8 : layout.LANE_SWITCH // 8] = 1
+    assert kernel.admit(lane, 1 + (2 << 13), kernel.NORMAL, DEGRADED)[0] == 0
+
+
 def test_neurons_are_told_apart(bench: Bench) -> None:
     """Of thousands of neurons the first sample of each arrives, and no second one."""
     bench.set(NEVER, NEVER, NEVER)
@@ -224,10 +325,7 @@ def test_compiled_and_plain_rules_are_the_same(
     actions: list[tuple[str, int, int, int]], kept: list[bool]
 ) -> None:
     """With rates of all or nothing both decide alike, whatever happens in whatever order."""
-    block = np.zeros((layout.LANE_BYTES + layout.TABLE_BYTES) // 8 + 8, np.int64)
-    lane = -(-int(block.ctypes.data) // 64) * 64
-    words = block[(lane - int(block.ctypes.data)) // 8 :]
-    words[layout.LANE_TABLE_DELTA // 8] = layout.LANE_BYTES
+    lane, words = lane_block()
     for i, is_kept in enumerate(kept):
         words[layout.LANE_RATES // 8 + i] = 0 if is_kept else 1
     epoch = 0
@@ -247,6 +345,6 @@ def test_compiled_and_plain_rules_are_the_same(
                 decision, place = kernel.admit(lane, number, importance, told)
                 weight = plain.admit(number, importance, None if told < 0 else told)
                 assert (decision == kernel.LEFT_OUT) == (weight is None)
-                if weight is not None and told >= 0:
+                if weight is not None:
                     kernel.told(place, told)
-                    plain.told(number, told)
+                    plain.told(number, None if told < 0 else told)

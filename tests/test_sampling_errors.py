@@ -8,6 +8,7 @@ import pytest
 from conftest import NIGHTLY
 from numba import njit
 from numpy.typing import NDArray
+from sampling_tools import lane_block
 
 from rnts import layout
 from rnts.kernels import sampling as kernel
@@ -28,17 +29,16 @@ LEAST, MOST = (0.93, 0.97) if NIGHTLY else (0.88, 0.995)
 @njit(nogil=True)
 def _admit_all(lane, ids, importances, decisions):
     for i in range(ids.size):
-        decisions[i], _ = kernel.admit(lane, ids[i], importances[i], kernel.NO_HEALTH)
+        decisions[i], place = kernel.admit(lane, ids[i], importances[i], kernel.NO_HEALTH)
+        if decisions[i] != kernel.LEFT_OUT:
+            kernel.told(place, kernel.NO_HEALTH)
 
 
 class Program:
     """A lane of a program that samples, with a generator that the trial seeds."""
 
     def __init__(self) -> None:
-        self._block = np.zeros((layout.LANE_BYTES + layout.TABLE_BYTES) // 8 + 8, np.int64)
-        self._lane = -(-int(self._block.ctypes.data) // 64) * 64
-        self._words = self._block[(self._lane - int(self._block.ctypes.data)) // 8 :]
-        self._words[layout.LANE_TABLE_DELTA // 8] = layout.LANE_BYTES
+        self._lane, self._words = lane_block()
         self._generation = 0
 
     def begin(self, seed: int) -> None:

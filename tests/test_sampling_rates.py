@@ -12,7 +12,7 @@ from rnts.commands._history import History
 from rnts.commands._system import processes_line
 from rnts.commands._vitals import vital_signs
 from rnts.lane_rates import LaneRates
-from rnts.sampling import HIGH, LOW, RATE_MIN, Load, Rates, SamplingOptions
+from rnts.sampling import HIGH, LOW, RATE_MIN, Backlog, Load, Rates, SamplingOptions
 
 WEIGHTS = (1.0, 0.8, 0.1)
 CALM, BETWEEN, FLOOD = Load(0.01, 0.0, 0.0), Load(0.3, 0.1, 0.1), Load(0.5, 0.3, 0.0)
@@ -83,6 +83,24 @@ def test_between_the_marks_nothing_changes_and_calm_has_to_last() -> None:
         rates.step(CALM)
     assert rates.by_class == (1.0, 1.0, 1.0)
     assert all(low < high for low, high in zip(LOW, HIGH, strict=True))
+
+
+def test_an_aggregator_that_is_away_is_no_load() -> None:
+    """What waits while no frame is taken for a second, and is then sent, leaves rates alone; what
+    grows although frames are taken lowers them."""
+    backlog = Backlog()
+    assert backlog.share(256, 1) == HIGH.backlog
+    away = [backlog.share(256 + 100 * step, 1) for step in range(1, 30)]
+    assert [share > 0 for share in away] == [True] * 9 + [False] * 20
+    assert backlog.is_stuck
+    assert [backlog.share(3_100 - 1_000 * step, 2 + step) for step in range(3)] == [0, 0, 0]
+    assert backlog.share(1_100 + 256, 5) == HIGH.backlog
+    assert backlog.share(0, 6) == 0
+    assert backlog.share(256, 7) == HIGH.backlog
+    assert not backlog.is_stuck
+    for _ in range(30):
+        backlog.share(0, 7)
+    assert not backlog.is_stuck  # nothing waits
 
 
 def test_each_time_that_sampling_begins_is_another_generation() -> None:

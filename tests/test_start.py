@@ -99,6 +99,10 @@ def test_an_agent_without_an_aggregator_looks_for_it_often(
         for is_ready in (False, True):
             agent._sender.is_ready = is_ready
             agent._pass(time.monotonic_ns() + is_ready * 10**9)  # far from the last record
+        assert agent.summary().startswith("delivers to")
+        for second in range(2, 14):  # frames that nobody takes
+            agent._pass(time.monotonic_ns() + second * 10**9)
+        assert agent.summary().startswith("looks for an aggregator at")
     finally:
         agent._link.close()
         agent._collector.close()

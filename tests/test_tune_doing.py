@@ -1,68 +1,17 @@
-"""How steps are done and undone: whole parts or nothing, through any death, and through starts."""
+"""How steps are done and undone: whole parts or nothing, and through starts of the machine."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tune_machines import server, vm_two
-from tune_tools import World
+from tune_tools import revert, run
 
-from rnts.tuning.doing import Tuner, Undone
+from rnts.tuning.doing import Tuner
 from rnts.tuning.journal import NAME, Journal
 from rnts.tuning.plan import Asked, Part, Step
 from rnts.tuning.planning import ALL, make_plan
 
 MADE = {"server": server, "vm_two": vm_two}
-
-
-class Killed(BaseException):
-    """What a SIGKILL is to a test: nothing runs behind it."""
-
-
-class Death:
-    """Kills at the given one of all moments before and after something is written."""
-
-    def __init__(self, at: int) -> None:
-        self.at, self.moments = at, 0
-
-    def guard(self, write: Callable[..., None]) -> Callable[..., None]:
-        """`write`, which may not come to be, or not be come back from."""
-
-        def guarded(*arguments: object) -> None:
-            self.tick()
-            write(*arguments)
-            self.tick()
-
-        return guarded
-
-    def tick(self) -> None:
-        """A moment; once dead, none of them passes."""
-        self.moments += 1
-        if self.moments > self.at:
-            raise Killed
-
-
-def mortal(world: World, death: Death, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let whoever works on this world die."""
-    from rnts.tuning.places import Places
-
-    monkeypatch.setattr(Places, "write", death.guard(Places.write))
-    monkeypatch.setattr(Journal, "_append", death.guard(Journal._append))
-
-
-def run(world: World, parts: tuple[str, ...] = ALL) -> None:
-    """Do these parts of the plan."""
-    journal = Journal(world.state / NAME)
-    tuner = Tuner(world.session().places, journal, world.machine().boot)
-    for part in make_plan(world.machine(), Asked(parts)):
-        assert tuner.do(part).did not in ("failed", "to do")
-
-
-def revert(world: World) -> list[Undone]:
-    """Undo what is noted, as a new process would."""
-    journal = Journal(world.state / NAME)
-    tuner = Tuner(world.session().places, journal, world.machine().boot)
-    return tuner.undo(journal.newest_first)
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -81,46 +30,6 @@ def test_a_machine_that_is_reverted_is_as_it_was(name: str, tmp_path: Path) -> N
     assert {one.how for one in revert(world)} == {"reverted"}
     assert world.picture() == before
     assert not Journal(world.state / NAME).entries
-
-
-def test_a_death_at_any_moment_leaves_what_can_be_undone(
-    runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed between any two steps, while doing and while undoing: the machine is as it was."""
-    for at in range(400):
-        world = vm_two(runtime_folder / str(at))
-        before = world.picture()
-        with monkeypatch.context() as patched:
-            death = Death(at)
-            mortal(world, death, patched)
-            try:
-                run(world, ("priority",))
-                revert(world)
-                is_over = True
-            except Killed:
-                is_over = False
-        revert(world)
-        assert world.picture() == before, f"killed at moment {at}"
-        if is_over:
-            break
-    assert at == 2 * 4 * 6  # six steps, there and back, each noted and written
-
-
-@pytest.mark.parametrize("cut", [1, 5, 30])
-def test_a_torn_line_is_none(cut: int, tmp_path: Path) -> None:
-    """A journal whose last line is not whole is read up to there, and written on from there."""
-    world = vm_two(tmp_path)
-    run(world)
-    path = world.state / NAME
-    whole, count = path.read_bytes(), len(Journal(path).entries)
-    path.write_bytes(whole[:-cut])
-
-    journal = Journal(path)
-    assert len(journal.entries) == count - 1
-    step = Step("file", "/proc/sys/vm/swappiness", "60", "10", "why")
-    journal.note("part", step, "60", "boot-1")
-    assert list(Journal(path).entries) == list(journal.entries)
-    assert len(journal.entries) == count
 
 
 def test_a_start_of_the_machine_undoes_by_itself(tmp_path: Path) -> None:

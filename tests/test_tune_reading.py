@@ -1,5 +1,6 @@
 """How a machine is read: lists, groups, interrupts, processes; what is missing is no error."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from rnts.tuning.calls import LinuxCalls
 from rnts.tuning.files import Files
 from rnts.tuning.places import Places
 from rnts.tuning.reading import read_machine
-from rnts.tuning.running import role_of
+from rnts.tuning.running import read_thread, role_of
 
 
 @given(st.frozensets(st.integers(0, 300)))
@@ -43,6 +44,7 @@ def test_what_is_no_list_is_refused(text: str) -> None:
     [
         ("python -m rnts agent --no-host", "agent"),
         ("/x/.venv/bin/python /x/.venv/bin/rnts -q aggregate", "aggregate"),
+        ("python -P -m rnts --quiet agent", "agent"),
         ("/usr/bin/rnts alert --rules a.yaml", "alert"),
         ("/usr/bin/rnts alert", "alert"),
         ("rnts alert list", ""),
@@ -128,6 +130,24 @@ def test_a_card_that_collects_nothing_says_so() -> None:
     """The loopback has no interrupts: the kernel refuses, and that is an OSError."""
     with pytest.raises(OSError):
         LinuxCalls().coalescing("lo")
+
+
+def test_slices_that_nobody_may_ask_for_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a sandbox that knows no such call threads are still found; one that has ended is not."""
+
+    def refuse(error: int) -> None:
+        def call(*arguments: object) -> None:
+            raise OSError(error, os.strerror(error))
+
+        monkeypatch.setattr(scheduling, "_call", call)
+
+    folder = f"/proc/{os.getpid()}/task/{os.getpid()}"
+    for error in (errno.ENOSYS, errno.EPERM):
+        refuse(error)
+        thread = read_thread(Files(), LinuxCalls(), folder)
+        assert thread is not None and thread.slice_ns is None
+    refuse(errno.ESRCH)
+    assert read_thread(Files(), LinuxCalls(), folder) is None
 
 
 def test_affinity_and_slices_of_our_own_threads_can_be_changed(tmp_path: Path) -> None:

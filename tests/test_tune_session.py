@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 from tune_machines import server, vm_two
-from tune_tools import World
 
 from rnts.errors import RntsError
-from rnts.tuning.journal import NAME
+from rnts.tuning.journal import NAME, Journal
 from rnts.tuning.measured import Figure, Figures, compare, judge, overall
 from rnts.tuning.plan import Asked, Step
 from rnts.tuning.planning import ALL
@@ -80,6 +79,28 @@ def test_threads_that_begin_while_others_are_pinned_are_pinned(tmp_path: Path) -
     assert [thread.cpus for thread in alert.threads] == ["3,11", "3,11"]
 
 
+def test_a_thread_that_begins_and_cannot_be_pinned_fails_the_part(tmp_path: Path) -> None:
+    """A part is done for all threads, or for none."""
+    world = server(tmp_path)
+    before = world.picture()
+    set_cpus = world.calls.set_cpus
+
+    def and_start_another(thread: int, cpus: frozenset[int]) -> None:
+        if thread == 721:
+            raise OSError(22, "Invalid argument")
+        set_cpus(thread, cpus)
+        if thread == 720:
+            world.process(720, "python -m rnts alert", threads=2)
+            set_cpus(720, cpus)
+
+    world.calls.set_cpus = and_start_another  # type: ignore[method-assign]
+    (outcome,) = world.session().do(PINS, None, False).outcomes
+
+    assert (outcome.did, outcome.error) == ("failed", "cpus 720:7200/721:7200: Invalid argument")
+    after = {path: text for path, text in world.picture().items() if "/720/" not in path}
+    assert after == {path: text for path, text in before.items() if "/720/" not in path}
+
+
 def test_processes_that_started_later_are_given_back(tmp_path: Path) -> None:
     """What a process took by the wish, and nobody noted, is undone with the wish."""
     world = vm_two(tmp_path)
@@ -126,6 +147,94 @@ def test_a_part_that_does_not_help_is_taken_back(tmp_path: Path) -> None:
     )
     assert world.files.text("/proc/sys/net/core/rmem_max") == "212992"
     assert not (world.state / "tune.json").exists()
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt(), RntsError("no agent answers")])
+def test_a_part_whose_measuring_is_ended_is_taken_back(
+    tmp_path: Path, ending: BaseException
+) -> None:
+    """With --keep-if-better nothing stays of which nobody knows whether it helps."""
+    world = server(tmp_path)
+    before = world.picture()
+    measured = iter((figures(1, 2), ending))
+
+    def measure() -> Figures:
+        found = next(measured)
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    with pytest.raises(type(ending)):
+        world.session().do(Asked(("governor", "hugepages")), measure, True)
+    assert world.picture() == before
+
+
+def test_what_is_done_stays_where_it_cannot_be_measured(tmp_path: Path) -> None:
+    """Without --keep-if-better a person is told that it does, and how to undo it."""
+    world = server(tmp_path)
+    before = world.picture()
+    measured = iter((figures(1, 2),))
+
+    def measure() -> Figures:
+        for found in measured:
+            return found
+        raise RntsError("no agent answers")
+
+    with pytest.raises(RntsError, match="no agent answers; what was done stays, and --revert"):
+        world.session().do(Asked(("governor",)), measure, False)
+    assert [one.how for one in world.session().revert()] == ["reverted"] * 16
+    assert world.picture() == before
+
+
+def test_numbers_are_those_last_given_with_their_part(tmp_path: Path) -> None:
+    """A later call for other parts does not make the former one drift."""
+    world = server(tmp_path)
+    world.governors("schedutil", "performance schedutil powersave")
+    world.session().do(Asked(("governor",), governor="powersave"), None, False)
+    cards = Asked(("irq-coalescing",), usecs=20, interfaces=("eth0",))
+    world.session().do(cards, None, False)
+    world.session().do(PINS, None, False)
+    drift = world.session().check()
+    assert drift is not None and drift.steps == []
+    assert Journal(world.state / NAME).asked == Asked(
+        ("governor", "irq-coalescing", "pin-cores"), "powersave", 20, ("eth0",)
+    )
+
+
+def test_files_belong_to_whom_the_folder_does(tmp_path: Path) -> None:
+    """Root tunes for a user: folder, journal and wish are theirs, and a planted link is none."""
+    owner = (1234, 5678) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    world = server(tmp_path)
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, *owner)
+    world.state = home / ".local" / "state"
+    world.session().do(PINS, None, False)
+    found = [home / ".local", *(home / ".local").rglob("*")]
+    names = {path.name for path in found}
+    assert names == {".local", "state", "tune.journal", "tune.json"}
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in found} == {owner}
+
+    world.session().revert()
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (world.state / "tune.part").symlink_to(victim)
+    world.session().do(PINS, None, False)
+    (world.state / NAME).rename(world.state / "former")
+    (world.state / NAME).symlink_to(victim)
+    with pytest.raises(RntsError, match="nothing can be noted"):
+        world.session().do(Asked(("governor",)), None, False)
+    assert victim.read_text() == "mine"
+
+
+def test_a_journal_that_may_not_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person is told the file and the reason."""
+    world = vm_two(tmp_path)
+    (world.state / NAME).mkdir(parents=True)
+    with pytest.raises(RntsError, match=r"tune\.journal cannot be read: Is a directory"):
+        world.session().check()
 
 
 def test_nothing_is_measured_where_nothing_is_to_be_done(tmp_path: Path) -> None:
@@ -190,11 +299,3 @@ def test_figures_are_compared_one_by_one() -> None:
 def test_steps_that_are_done_are_not_open() -> None:
     """A step whose value is there is nothing to do."""
     assert not Step("file", "/x", "1", "1", "").is_open
-
-
-def test_a_world_is_made_of_its_files(tmp_path: Path) -> None:
-    """Two worlds that are made alike are alike: what differs later was changed."""
-    one, other = vm_two(tmp_path / "a"), vm_two(tmp_path / "b")
-
-    assert one.picture().keys() == other.picture().keys()
-    assert isinstance(one, World)

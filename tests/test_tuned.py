@@ -31,6 +31,22 @@ print(json.dumps({
     "group": group.read_text() if group.exists() else "",
 }))
 """
+# Takes its place, and has an action run a command that tells how that is scheduled once it waits.
+ACTING = """
+import sys
+from rnts import tuned
+from rnts.alerts.actions_command import CommandAction
+from rnts.alerts.notification import Notification
+tuned.take_place("alert")
+code = (
+    "import json, os, sys; sys.stdin.read(); "
+    "print(json.dumps([sorted(os.sched_getaffinity(0)), os.getpriority(os.PRIO_PROCESS, 0)]), "
+    "file=open(sys.argv[1], 'w'))"
+)
+CommandAction([sys.executable, "-c", code, sys.argv[1]]).run(
+    Notification("k", "r", "firing", "rule", "critical", {}, "title", 1, {}, 0, [], [], [])
+)
+"""
 MEMORY = """
 import resource, sys
 from rnts import own_memory
@@ -61,6 +77,14 @@ def test_a_process_takes_its_place_with_all_threads() -> None:
     assert found["nice"] == [5] * 3
     assert len(set(found["slice"])) == 1 and found["slice"][0] in (300_000, None)
     assert not found["group"] or found["group"].split()[-1] == "4"
+
+
+def test_commands_of_actions_are_not_given_the_place(tmp_path: Path) -> None:
+    """What an alert runs is a program of the user's: neither pinned nor preferred."""
+    cpus = sorted(os.sched_getaffinity(0))
+    wish.write_wish({"cores.alert": str(cpus[0]), "nice": "5"}, wish.wish_path())
+    start(ACTING, str(tmp_path / "said"))
+    assert json.loads((tmp_path / "said").read_text()) == [cpus, os.getpriority(os.PRIO_PROCESS, 0)]
 
 
 def test_a_session_of_others_is_left(tmp_path: Path) -> None:
@@ -106,6 +130,22 @@ def test_what_cannot_be_had_keeps_nothing_else_from_being_done(
     assert os.sched_getaffinity(0) == before
     assert f"8000 are not among those of this process, {format_cpus(before)}" in caplog.text
     assert "x, cannot be had here" in caplog.text
+
+
+def test_a_thread_that_ends_meanwhile_keeps_no_other_from_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Libraries end threads while others are listed."""
+    reached = []
+
+    def give(thread: int) -> None:
+        if thread == 1:
+            raise ProcessLookupError(thread)
+        reached.append(thread)
+
+    monkeypatch.setattr(os, "listdir", lambda path: ["1", "2", "3"])
+    tuned._each(give)
+    assert reached == [2, 3]
 
 
 def test_a_wish_is_replaced_whole_and_goes_with_its_last_value(tmp_path: Path) -> None:

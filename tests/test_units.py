@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from settings_tools import DATA
 from unit_tools import Unit, parse_unit, words_of
 
+from rnts.cpu_list import online_cpus
 from rnts.errors import UsageError
 from rnts.settings import Settings, load
 from rnts.turns import EVERY_NS
@@ -174,7 +175,7 @@ def test_agent_may_need_what_it_retains(tmp_path: Path) -> None:
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]))))
 def test_words_mean_themselves(words: list[str]) -> None:
     """Whatever a word holds, systemd reads it as it was given."""
-    assert words_of(command_line(words)) == words
+    assert words_of(command_line(["/bin/true", *words])) == ["/bin/true", *words]
     assert "".join(
         words_of(" ".join(quoted(word) for word in words if "$" not in word))
     ) == "".join(word for word in words if "$" not in word)
@@ -215,11 +216,12 @@ def test_cores_are_read() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["x"], "write numbers"),
+        (["x"], "write 0-3,8"),
         ([""], "write numbers"),
-        (["1,"], "write numbers"),
-        (["٣"], "write numbers"),
-        (["3-1"], "backwards"),
+        ([","], "write numbers"),
+        (["٣"], "write 0-3,8"),
+        (["1_0"], "write 0-3,8"),
+        (["3-1"], "write 0-3,8"),
         (["0-8"], "no core 8"),
         (["1", "2"], "given twice"),
         (["agnt=1"], "none of aggregate, agent"),
@@ -229,6 +231,24 @@ def test_cores_that_are_none(words: list[str], said: str) -> None:
     """Each mistake is told with the word that has it."""
     with pytest.raises(UsageError, match=said):
         parse_cores(words, ROLES, range(8))
+
+
+def test_cores_that_are_off_are_none(tmp_path: Path) -> None:
+    """Where siblings are off, numbers of cores have gaps; where nobody tells, all are counted."""
+    listed = tmp_path / "online"
+    assert online_cpus(listed) == set(range(os.cpu_count() or 1))
+    listed.write_text("0,2,4,6\n")
+    assert parse_cores(["6"], ROLES, online_cpus(listed)) == {"": "6"}
+    with pytest.raises(UsageError, match="no core 1"):
+        parse_cores(["0-2"], ROLES, online_cpus(listed))
+
+
+@pytest.mark.parametrize("sign", list("\"'\\$"))
+def test_a_program_that_systemd_would_not_run_is_refused(sign: str) -> None:
+    """Before anything is installed, a person learns which sign of its path is in the way."""
+    places = replace(SYSTEM, python=f"/opt/od{sign}d/bin/python")
+    with pytest.raises(UsageError, match=r"systemd runs no program with .* in its path, as /opt"):
+        plan(["agent"], settings(), places, {})
 
 
 def test_folder_that_root_without_powers_cannot_enter(tmp_path: Path) -> None:

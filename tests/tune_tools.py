@@ -6,9 +6,12 @@ from pathlib import Path
 
 from rnts.cpu_list import format_cpus
 from rnts.tuning.calls import Coalescing
+from rnts.tuning.doing import Tuner, Undone
 from rnts.tuning.files import Files
+from rnts.tuning.journal import NAME, Journal
 from rnts.tuning.machine import Machine
-from rnts.tuning.plan import Part
+from rnts.tuning.plan import Asked, Part
+from rnts.tuning.planning import ALL, make_plan
 from rnts.tuning.reading import read_machine
 from rnts.tuning.session import Session
 
@@ -222,3 +225,18 @@ def golden(parts: Iterable[Part]) -> str:
             lines.append(f"{line} ({step.why})")
             lines += [f"      {step.refusal} [{step.command}]"] if sign == "!" else []
     return "\n".join(lines) + "\n"
+
+
+def run(world: World, parts: tuple[str, ...] = ALL) -> None:
+    """Do these parts of the plan."""
+    journal = Journal(world.state / NAME)
+    tuner = Tuner(world.session().places, journal, world.machine().boot)
+    for part in make_plan(world.machine(), Asked(parts)):
+        assert tuner.do(part).did not in ("failed", "to do")
+
+
+def revert(world: World) -> list[Undone]:
+    """Undo what is noted, as a new process would."""
+    journal = Journal(world.state / NAME)
+    tuner = Tuner(world.session().places, journal, world.machine().boot)
+    return tuner.undo(journal.newest_first)

@@ -12,6 +12,7 @@ from rnts.alerts.action import ActionError
 from rnts.alerts.notification import Notification
 from rnts.credentials import hide_arguments
 from rnts.process import SUPERVISED
+from rnts.tuned import give_place
 
 OUTPUT_BYTES_MAX = 2_000  # of what a failed command said, to be shown
 _PREFIX = "RNTS_ALERT_"
@@ -51,7 +52,7 @@ class CommandAction:
     def _start(self, notification: Notification, said: IO[bytes]) -> subprocess.Popen[bytes]:
         """Start it in a process group of its own."""
         try:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 self._arguments,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -63,6 +64,8 @@ class CommandAction:
             is_final = isinstance(error, FileNotFoundError | PermissionError)
             message = f"{self._arguments[0]} cannot be run: {error.strerror}"
             raise ActionError(message, is_final) from error
+        give_place(process.pid)
+        return process
 
     def describe(self, notification: Notification) -> str:
         """What `run` would do."""

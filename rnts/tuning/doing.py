@@ -1,5 +1,6 @@
 """Does the steps of a part, all of them or none, and undoes what is written in the journal."""
 
+import contextlib
 from dataclasses import dataclass, field
 from errno import EOPNOTSUPP
 from typing import Literal, NamedTuple
@@ -71,7 +72,21 @@ class Tuner:
             except KeyboardInterrupt:
                 self.undo(done[::-1])
                 raise
+        if done:
+            self._journal.settle(done[-1])
         return outcome
+
+    def settle(self) -> None:
+        """Take in what became of the step over which a former call has died.
+
+        Where the kernel has made something else of a value, nobody has noted what.
+        """
+        entry, present = self._journal.begun, None
+        if entry is not None and entry.boot == self._boot:
+            with contextlib.suppress(OSError, ValueError):
+                present = self._places.read(entry.kind, entry.place)
+            if present not in (None, entry.former, entry.wanted):
+                self._journal.took(entry, present)
 
     def _step(self, part: str, step: Step, done: list[Entry]) -> None:
         """Note it, do it, and see what came of it. Raises OSError where it was refused."""
@@ -92,6 +107,10 @@ class Tuner:
         if after is not None and after != step.wanted:
             self._journal.took(entry, after)
 
+    def undo_part(self, name: str) -> list[Undone]:
+        """Undo all that is noted of a part, the newest first."""
+        return self.undo([entry for entry in self._journal.newest_first if entry.part == name])
+
     def undo(self, entries: list[Entry]) -> list[Undone]:
         """Undo these, in this order, as far as their places still hold what we gave them."""
         found = []
@@ -99,7 +118,8 @@ class Tuner:
             undone = self._undo(entry)
             found.append(undone)
             if undone.how != "kept":
-                self._journal.undone(entry)
+                with contextlib.suppress(OSError):  # it stays noted, and is as it was before then
+                    self._journal.undone(entry)
         return found
 
     def _undo(self, entry: Entry) -> Undone:

@@ -2,9 +2,10 @@
 
 An entry is on the disk before its step begins, with the value that was there. So whatever a death
 leaves is either as it was or one that an entry tells of. A last line that is torn is none: its step
-has not begun.
+has not begun. Anything else that cannot be read is damage: a person is told, the file is left.
 """
 
+import errno
 import json
 import os
 import zlib
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rnts.errors import RntsError
 from rnts.tuning.plan import Asked, Kind, Step
+from rnts.wish import create_for_owner, make_folder
 
 NAME = "tune.journal"
 
@@ -45,13 +48,21 @@ class Journal:
         self.asked: Asked | None = None
         self._next = 0
         self._size = 0
-        raw = path.read_bytes() if path.exists() else b""
-        for line in raw.splitlines(keepends=True):
+        # The step that begins in the last line: whoever wrote it may have died over it.
+        self.begun: Entry | None = None
+        *lines, torn = _read(path).split(b"\n")
+        for number, line in enumerate(lines, 1):
             document = _opened(line)
-            if document is None:
+            if document is None and number == len(lines) and not torn:
                 break
-            self._take(document)
-            self._size += len(line)
+            try:
+                self._take(document or {})
+            except (LookupError, TypeError) as error:
+                raise RntsError(
+                    f"{path}:{number} is damaged, or of another version of rnts; the lines tell "
+                    "what was where: put that back by hand, then remove the file"
+                ) from error
+            self._size += len(line) + 1
 
     @property
     def newest_first(self) -> list[Entry]:
@@ -67,8 +78,7 @@ class Journal:
 
     def begin(self, asked: Asked) -> None:
         """Remember what is asked for, together with what was before."""
-        parts = self.asked.parts if self.asked else ()
-        both = asked._replace(parts=tuple(dict.fromkeys((*parts, *asked.parts))))
+        both = self.asked.joined(asked) if self.asked else asked
         if both != self.asked:
             self._append({"asked": both.document()})
 
@@ -82,6 +92,10 @@ class Journal:
         """Say that the kernel made something else of a value."""
         self._append({"took": entry.number, "value": value})
 
+    def settle(self, entry: Entry) -> None:
+        """Say that the step of an entry, and all before it, are over."""
+        self._append({"settled": entry.number})
+
     def undone(self, entry: Entry) -> None:
         """Say that an entry needs no more thought."""
         self._append({"undone": entry.number})
@@ -90,30 +104,34 @@ class Journal:
         """Remove the file, once all is undone."""
         assert not self.entries, "there is something left to undo"
         self.path.unlink(missing_ok=True)
-        self.asked, self._size, self._next = None, 0, 0
+        self.asked, self.begun, self._size, self._next = None, None, 0, 0
         _sync(self.path.parent)
 
     def _take(self, document: dict[str, Any]) -> None:
+        self.begun = None
         if "asked" in document:
             self.asked = Asked.of(document["asked"])
         elif "do" in document:
             entry = Entry(**document["do"])
             self.entries[entry.number] = entry
             self._next = entry.number + 1
+            self.begun = entry
         elif "took" in document:
             self.entries[document["took"]].took = document["value"]
-        else:
+        elif "settled" not in document:
             self.entries.pop(document["undone"], None)
 
     def _append(self, document: dict[str, Any]) -> None:
         body = json.dumps(document, separators=(",", ":")).encode()
         line = b"%08x %s\n" % (zlib.crc32(body), body)
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         is_new = not self.path.exists()
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = create_for_owner(self.path) if is_new else os.open(self.path, flags)
         try:
             os.ftruncate(descriptor, self._size)  # behind it is only what was torn
-            os.pwrite(descriptor, line, self._size)
+            if os.pwrite(descriptor, line, self._size) < len(line):  # the disk is full
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -123,10 +141,20 @@ class Journal:
         self._take(document)
 
 
+def _read(path: Path) -> bytes:
+    """All that it says, nothing where there is none. Raises RntsError where we may not read it."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise RntsError(f"{path} cannot be read: {error.strerror}") from error
+
+
 def _opened(line: bytes) -> dict[str, Any] | None:
     """An entry; None where it is not whole."""
-    checksum, _, body = line.rstrip(b"\n").partition(b" ")
-    if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(body):
+    checksum, _, body = line.partition(b" ")
+    if checksum != b"%08x" % zlib.crc32(body):
         return None
     document = json.loads(body)
     assert isinstance(document, dict)

@@ -1,5 +1,6 @@
 """Reads and writes the values that steps are about, wherever they are."""
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,22 @@ from rnts.tuning.plan import Kind
 from rnts.tuning.running import group_nice, read_thread, start_time
 from rnts.wish import read_wish, write_wish
 
+# What a place of each kind looks like. A journal is a file of its user, and root may undo it: so it
+# cannot have anything else changed than what is tuned.
+_THREAD = r"\d+:\d+/\d+:\d+"
+_PATTERNS: dict[Kind, str] = {
+    "file": r"/proc/sys/net/core/[rw]mem_max"
+    r"|/sys/devices/system/cpu/cpufreq/policy\d+/scaling_governor",
+    "choice": r"/sys/kernel/mm/transparent_hugepage/(enabled|defrag)",
+    "interrupt": r"\d+",
+    "cpus": _THREAD,
+    "nice": _THREAD,
+    "slice_ns": _THREAD,
+    "group_nice": r"\d+:\d+",
+    "coalescing": r"[^/\s]+",
+    "wish": r"[a-z_.]+",
+}
+
 
 class Places(NamedTuple):
     """All places of a machine; `wish` is the file for processes that start."""
@@ -21,6 +38,7 @@ class Places(NamedTuple):
 
     def read(self, kind: Kind, place: str) -> str | None:
         """The present value; None where the place is gone. Raises OSError or ValueError."""
+        _check(kind, place)
         if kind == "wish":
             return read_wish(self.wish).get(place, "")
         if kind == "coalescing":
@@ -40,6 +58,7 @@ class Places(NamedTuple):
 
     def write(self, kind: Kind, place: str, value: str) -> None:
         """Make it another value. Raises OSError where that is refused, or the place is gone."""
+        _check(kind, place)
         if kind == "wish":
             wish = read_wish(self.wish)
             wish.pop(place, None)
@@ -91,6 +110,11 @@ class Places(NamedTuple):
             # As long as our own is as long as the kernel makes them of itself.
             is_own = self.calls.slice_ns(0) == int(value)
             self.calls.set_slice_ns(number, 0 if is_own else int(value))
+
+
+def _check(kind: Kind, place: str) -> None:
+    if not re.fullmatch(_PATTERNS.get(kind, ""), place, re.ASCII):
+        raise ValueError(f"{place} is nothing that is tuned")
 
 
 def _list(text: str) -> str | None:

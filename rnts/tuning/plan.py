@@ -92,6 +92,15 @@ class Asked(NamedTuple):
     usecs: int = COALESCE_USECS
     interfaces: tuple[str, ...] = ()  # none: those of devices that are up
 
+    def joined(self, later: "Asked") -> "Asked":
+        """Both together; a number is the one that was last given with its part."""
+        both = later._replace(parts=tuple(dict.fromkeys((*self.parts, *later.parts))))
+        if "governor" not in later.parts:
+            both = both._replace(governor=self.governor)
+        if "irq-coalescing" not in later.parts:
+            both = both._replace(usecs=self.usecs, interfaces=self.interfaces)
+        return both
+
     def document(self) -> dict[str, Any]:
         """As JSON has it."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in self._asdict().items()}

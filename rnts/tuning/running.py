@@ -1,6 +1,7 @@
 """Finds the processes of RNTS that work with one folder of state, by what they do, with threads."""
 
 import re
+from itertools import dropwhile
 from pathlib import PurePath
 
 from rnts.cpu_list import format_cpus, parse_cpus
@@ -82,7 +83,7 @@ def role_of(words: list[str]) -> str:
     for position, word in enumerate(words):
         is_module = word == "rnts" and words[position - 1 : position] == ["-m"]
         if is_module or (position < 2 and PurePath(word).name == "rnts"):
-            rest = [word for word in words[position + 1 :] if word not in ("-q", "-v")]
+            rest = [*dropwhile(lambda word: word.startswith("-"), words[position + 1 :])]
             # `rnts alert list` and the like ask the process that runs, and end.
             asks = rest[1:2] and not rest[1].startswith("-")
             return rest[0] if rest and rest[0] in ROLES and not asks else ""

@@ -22,7 +22,7 @@ from rnts.tuning.places import Places
 from rnts.tuning.plan import Asked, Part, Step
 from rnts.tuning.planning import make_plan
 from rnts.tuning.reading import read_machine
-from rnts.wish import NAME, read_wish
+from rnts.wish import NAME, make_folder, read_wish
 
 Measure = Callable[[], Figures]
 _LOOKS_MAX = 3  # at threads that began while others were pinned
@@ -69,10 +69,10 @@ class Session:
     def _locked(self) -> Iterator[Journal]:
         """The journal, while nobody else tunes. Raises RntsError where it cannot be had."""
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.folder)
             descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise RntsError(f"nothing can be noted in {self.folder}: {error.strerror}") from error
+            raise self._unnoted(error) from error
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -82,24 +82,31 @@ class Session:
         finally:
             os.close(descriptor)
 
+    def _unnoted(self, error: OSError) -> RntsError:
+        return RntsError(f"nothing can be noted in {self.folder}: {error.strerror}")
+
     def do(self, asked: Asked, measure: Measure | None, keep_if_better: bool) -> Report:
         """Do all parts that are asked for, measure around them, take back what brings nothing."""
         with self._locked() as journal:
             machine = self.look()
             tuner = Tuner(self.places, journal, machine.boot)
+            tuner.settle()
             plan = make_plan(machine, asked)
             if not any(part.state == "to do" for part in plan):
-                return Report([Outcome(part, tuner.do(part).did) for part in plan])
+                return Report([tuner.do(part) for part in plan])
             first = latest = measure() if measure else {}
-            journal.begin(asked)
+            try:
+                journal.begin(asked)
+            except OSError as error:
+                raise self._unnoted(error) from error
             outcomes = []
             for part in plan:
                 outcome = self._do(tuner, part, asked)
                 outcomes.append(outcome)
                 if measure and outcome.did == "done" and keep_if_better:
-                    latest = self._weigh(tuner, journal, outcome, latest, measure)
-            if measure and not keep_if_better:
-                latest = measure() if any(o.did == "done" for o in outcomes) else latest
+                    latest = self._weigh(tuner, outcome, latest, measure)
+            if measure and not keep_if_better and any(o.did == "done" for o in outcomes):
+                latest = _measured(measure)
             if not journal.entries:
                 journal.end()
             return Report(outcomes, list(compare(first, latest)) if measure else [])
@@ -117,27 +124,30 @@ class Session:
                 break
             more = tuner.do(again[0]._replace(steps=tuple(left)))
             outcome.skipped += more.skipped
+            if more.did == "failed":
+                tuner.undo_part(part.name)
+                return more
         return outcome
 
-    def _weigh(
-        self, tuner: Tuner, journal: Journal, outcome: Outcome, before: Figures, measure: Measure
-    ) -> Figures:
+    def _weigh(self, tuner: Tuner, outcome: Outcome, before: Figures, measure: Measure) -> Figures:
         """Measure after a part; the figures that hold from now on, with or without it."""
-        after = measure()
-        outcome.verdict = overall(list(compare(before, after)))
-        if outcome.verdict == "better":
-            return after
-        ours = [entry for entry in journal.newest_first if entry.part == outcome.part.name]
-        tuner.undo(ours)
-        outcome.did = "reverted"
-        return before
+        try:
+            after = measure()
+            outcome.verdict = overall(list(compare(before, after)))
+        finally:  # nobody knows whether it helps if that was interrupted
+            if outcome.verdict != "better":
+                tuner.undo_part(outcome.part.name)
+                outcome.did = "reverted"
+        return after if outcome.verdict == "better" else before
 
     def revert(self) -> list[Undone]:
         """Undo all that the journal tells of, the newest first."""
         with self._locked() as journal:
             machine = self.look()
             give_back(self.places, machine, journal)
-            undone = Tuner(self.places, journal, machine.boot).undo(journal.newest_first)
+            tuner = Tuner(self.places, journal, machine.boot)
+            tuner.settle()
+            undone = tuner.undo(journal.newest_first)
             if not journal.entries:
                 journal.end()
             return undone
@@ -158,3 +168,11 @@ class Session:
         ]
         kinds = [entry for entry in journal.entries.values() if entry.kind != "wish"]
         return Drift(steps, any(entry.boot != machine.boot for entry in kinds))
+
+
+def _measured(measure: Measure) -> Figures:
+    """Figures of what is done already. Raises RntsError that says so."""
+    try:
+        return measure()
+    except RntsError as error:
+        raise RntsError(f"{error}; what was done stays, and --revert undoes it") from error
