@@ -92,13 +92,13 @@ def _of_builtin(make: Callable[[], Any]) -> Callable[[], tuple[str, str]]:
 # Of CPython only what converts, and what hands over to it; nothing of that once a lane is touched.
 _ASKED = {"PyLong_AsLongLong", "PyErr_Occurred", "PyErr_BadArgument"}
 _METHOD = {"PyBool_FromLong", "PyObject_Vectorcall", "clock_gettime"}
-_OF_RECORD = {"PyLong_AsUnsignedLongLong", "PyFloat_AsDouble", "PyErr_Clear"}
+_OF_RECORD = {"PyLong_AsUnsignedLongLong", "PyFloat_AsDouble"}
 
 # Where a C function does not become a part of Numba's wrapper, that looks whether it raised.
 _OF_NUMBA = {
     "numba_gil_ensure", "numba_gil_release", "numba_unpickle", "PyErr_SetNone", "PyErr_SetString",
     "PyErr_SetObject", "PyErr_WriteUnraisable", "PyUnicode_FromString", "PyExc_SystemError",
-    "Py_DecRef", "PyExc_StopIteration", "PyErr_Format",
+    "Py_DecRef", "PyExc_StopIteration", "PyErr_Format", "PyErr_Clear",
 }  # fmt: skip
 
 # One entry for each: assembly with the symbol where it begins, and what else it may call.
