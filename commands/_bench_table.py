@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from rnts.perf.figures import Change
+    from rnts.perf.goals import Goal
     from rnts.perf.suite import Benchmark
 
 _NOT_INSTALLED = "not installed"
@@ -32,6 +33,36 @@ def print_figures(
             name, lost = "", ""
         table.add_row()
     _print(table)
+
+
+def print_goals(
+    benchmarks: Mapping[str, Mapping[str, Any]], goals: "Mapping[str, Mapping[str, Goal]]"
+) -> None:
+    """A row for each figure that has to be something: what it must be, what it aims at."""
+    titles = ("", "must", "aim", "")
+    table = _table(("", "left"), ("", "left"), *((title, "right") for title in titles))
+    for name, figures in benchmarks.items():
+        wanted = {each: goal for each, goal in goals.get(name, {}).items() if each in figures}
+        for figure, goal in wanted.items():
+            limits = (goal.must, goal.aim)
+            texts = ("" if limit is None else text_of(figure, limit) for limit in limits)
+            table.add_row(
+                name,
+                figure,
+                text_of(figure, figures[figure]),
+                *texts,
+                verdict(figures[figure], goal),
+            )
+            name = ""
+    if table.row_count:
+        _print(table)
+
+
+def verdict(value: Any, goal: "Goal") -> str:
+    """Whether a figure is what it must be, and what it aims at."""
+    if not is_number(value) or value > goal.must:
+        return "MISSED"
+    return "aim" if goal.aim is not None and value <= goal.aim else "must"
 
 
 def print_changes(changes: "list[Change]", other_results: list[str]) -> None:

@@ -59,9 +59,11 @@ def bench(
     if as_json:
         typer.echo(json.dumps(with_changes(document, failed, changes, before is not None)))
     else:
-        from rnts.commands._bench_table import print_changes, print_figures
+        from rnts.commands._bench_table import print_changes, print_figures, print_goals
+        from rnts.perf.goals import GOALS
 
         print_figures(found, suite.BY_NAME)
+        print_goals(found, GOALS)
         if before is not None:
             print_changes(changes, figures.changed_results(before, document))
     if failed:

@@ -23,14 +23,20 @@ def check(
     """Say what each rule reads, of whom, over how long; exit code 3 and every fault if wrong."""
     from rnts.rules.condition import parse_condition
     from rnts.settings import load_file, printable
+    from rnts.warmup import prefer_objects
 
     settings = load_file(file)
     rules = [(alert, parse_condition(alert.condition)) for alert in settings.alerts]
     name = printable(str(file))
+    prefer_objects()
+    from rnts.reflex.costs import RULES_BYTES_MAX, bytes_of
+
+    total = bytes_of([condition for _, condition in rules])
     if as_json:
         documents = [_document(alert, condition) for alert, condition in rules]
         reported = [each.model_dump(mode="json") for each in settings.processors]
         about = {"version": 1, "file": name, "rules": documents, "processors": reported}
+        about |= {"neuron_bytes": total, "neuron_bytes_max": RULES_BYTES_MAX}
         typer.echo(json.dumps(about))
         return
     count = len(settings.all_rules)
@@ -39,6 +45,15 @@ def check(
         _tell(alert, condition)
     for said in settings.processors:
         _tell_of_processor(said)
+    if total:
+        typer.echo(f"\ntogether they take {total:,} bytes a neuron of the aggregator's memory")
+    if total > RULES_BYTES_MAX:
+        heaviest = max(rules, key=lambda rule: bytes_of([rule[1]]))[0].name
+        typer.echo(
+            f"rnts: that is more than the {RULES_BYTES_MAX:,} for which a neuron takes 1.5 KB; "
+            f"most of it for {heaviest}. docs/rules.md has what each reading costs",
+            err=True,
+        )
 
 
 @app.command()
@@ -97,6 +112,7 @@ def replay(
 
 
 def _document(alert: "Alert", condition: "Condition") -> dict[str, Any]:
+    from rnts.reflex.costs import bytes_of
     from rnts.rules.words import document
 
     return {
@@ -110,12 +126,14 @@ def _document(alert: "Alert", condition: "Condition") -> dict[str, Any]:
         "interval": alert.interval,
         "limit": alert.limit,
         "causes": list(alert.causes),
+        "neuron_bytes": bytes_of([condition]),
         **document(condition),
     }
 
 
 def _tell(alert: "Alert", condition: "Condition") -> None:
     from rnts.durations import parse_duration_ns
+    from rnts.reflex.costs import bytes_of
     from rnts.rules.words import duration_in_words, reading_in_words, scope_in_words
 
     keeps = parse_duration_ns(alert.keep_firing_for)
@@ -130,6 +148,7 @@ def _tell(alert: "Alert", condition: "Condition") -> None:
         *((("keeps", f"firing for {alert.keep_firing_for}"),) if keeps else ()),
         *((("no data", alert.no_data),) if alert.no_data != "keep" else ()),
         *_who_is_told(alert),
+        *((("takes", f"{taken:,} bytes a neuron"),) if (taken := bytes_of([condition])) else ()),
     ]
     _print(lines)
 

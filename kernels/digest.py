@@ -5,9 +5,10 @@ buckets. Cost: 0.5 ns a bucket between the extremes of each column, empty or not
 """
 
 from rnts.kernels._jit import kernel
+from rnts.kernels.held import COUNT, MAXIMUM, MINIMUM
 from rnts.kernels.histogram import bucket_of
 from rnts.kernels.neurons import COLUMNS, VALUES
-from rnts.kernels.panes import COUNT, MAXIMUM, MINIMUM, PANES_TYPE
+from rnts.kernels.panes import PANES_TYPE
 
 # What `list_buckets` writes: (cells, indices, counts); a cell is group * COLUMNS + column.
 LISTED_TYPE = "Tuple((int64[::1], int64[::1], float64[::1]))"
@@ -19,7 +20,7 @@ def list_buckets(pane, groups, panes, listed):
 
     That may be more than there is room for: what is beyond it is not written.
     """
-    heads, _, _, _, groups_of_panes, group_moments, buckets = panes
+    heads, _, _, groups_of_panes, group_moments, buckets = panes
     cells, indices, counts = listed
     first = pane * (groups_of_panes.shape[0] // heads.shape[0])
     found = 0

@@ -4,7 +4,8 @@ Guarantee: an id has one row for as long as it is known; row 0 takes every neuro
 so that totals stay exact; removal leaves no tombstone. Cost: about 4 ns a look-up in cache, a
 cache miss beyond it; 8 * `ROW_WORDS` bytes and at least 32 bytes of index a neuron.
 
-A row, in words of 64 bits; what each record needs lies in its first three cache lines:
+A row, in words of 64 bits; what each record needs lies in its first three cache lines, and what the
+first one of a window needs in the last two:
 
     GROUP         index of its group; NO_GROUP while the row is vacant
     LATEST        timestamp of its newest record
@@ -38,7 +39,6 @@ ID, HEALTH_SINCE, REASON, NAMED = range(LAST + COLUMNS, LAST + COLUMNS + 4)
 PLACES = NAMED + 1
 ROW_WORDS = 40  # of which the last are spare, so that rows are whole cache lines
 LINE_WORDS = 8
-ROW_LINES_HOT = (LAST + COLUMNS) // LINE_WORDS
 assert PLACES + PANES_MAX <= ROW_WORDS and ROW_WORDS % LINE_WORDS == 0
 
 OVERFLOW_ROW = 0

@@ -13,9 +13,10 @@ import math
 import numpy as np
 
 from rnts.kernels._jit import device, kernel
+from rnts.kernels.held import COUNT, MAXIMUM, MINIMUM, SUM
 from rnts.kernels.histogram import bucket_of, merge_into, quantiles_within, value_of
 from rnts.kernels.neurons import COLUMNS, VALUES
-from rnts.kernels.panes import COUNT, MAXIMUM, MINIMUM, PANES_TYPE, SQUARES, SUM, WEIGHTS
+from rnts.kernels.panes import PANES_TYPE, SQUARES, WEIGHTS
 
 # Words of a column: independent values that it is worth, standard error of the mean, and of the
 # count; then for each percentile the lower end of its interval, and then the upper ones.
@@ -84,7 +85,7 @@ def estimate(pane, panes, percentiles, merged, room, out):
     merged: room for one histogram, all zeros before and after
     room:   float64[2, percentiles]
     """
-    heads, _, _, _, groups_of_panes, group_moments, buckets = panes
+    heads, _, _, groups_of_panes, group_moments, buckets = panes
     groups = groups_of_panes.shape[0] // heads.shape[0]
     first = pane * groups
     weights, squares = 0.0, 0.0

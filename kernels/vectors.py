@@ -11,7 +11,7 @@ from llvmlite import ir
 LANES = 16
 HALF = 8  # what is done in many steps is done by halves: more would not stay in the registers
 I1, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
-F64 = ir.DoubleType()
+F32, F64 = ir.FloatType(), ir.DoubleType()
 
 
 class Rows:
@@ -74,6 +74,12 @@ def joined(builder: Any, low: Any, high: Any) -> Any:
     return builder.shuffle_vector(low, high, order)
 
 
+def every_second(builder: Any, row: Any, first: int) -> Any:
+    """Every second lane, from lane `first` on."""
+    order = ir.Constant(ir.VectorType(I32, row.type.count // 2), [*range(first, row.type.count, 2)])
+    return builder.shuffle_vector(row, row, order)
+
+
 def moved(builder: Any, cell: Any, cells: int) -> Any:
     """A cell further on."""
     return builder.add(cell, ir.Constant(cell.type, cells))
@@ -91,3 +97,13 @@ def extreme(builder: Any, name: str, left: Any, right: Any) -> Any:
     if function is None:
         function = ir.Function(builder.module, ir.FunctionType(kind, [kind, kind]), full_name)
     return builder.call(function, [left, right], fastmath=("nnan",))
+
+
+def fused(builder: Any, left: Any, right: Any, more: Any) -> Any:
+    """left * right + more of singles, in one step where the processor has one."""
+    kind = left.type
+    name = f"llvm.fmuladd.v{kind.count}f32"
+    function = builder.module.globals.get(name)
+    if function is None:
+        function = ir.Function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
+    return builder.call(function, [left, right, more])

@@ -45,7 +45,6 @@ from rnts.kernels.neurons import (
     LINE_WORDS,
     NEURONS,
     OVERFLOW_ROW,
-    ROW_LINES_HOT,
     ROW_WORDS,
     add_row,
     find_row,
@@ -53,7 +52,8 @@ from rnts.kernels.neurons import (
 )
 from rnts.kernels.notices import note_events, note_health, note_links
 from rnts.kernels.observations import observe
-from rnts.kernels.panes import PANES_TYPE, WINDOW, add_histograms, add_moments, enter
+from rnts.kernels.pane_sums import add_durations, add_histograms, add_moments, find_buckets
+from rnts.kernels.panes import PANES_TYPE, WINDOW, enter
 from rnts.kernels.sliding import arrive, arrive_samples
 from rnts.kernels.sliding_state import SLIDING_TYPE
 
@@ -121,8 +121,8 @@ def _find_owners(count, ids, times_ns, neurons, state, block):
         if row == OVERFLOW_ROW:
             row = add_row(neuron_id, neurons)
         owners[j] = row
-        for line in range(ROW_LINES_HOT):
-            prefetch_word(flat_rows, at(row, ROW_WORDS, line * LINE_WORDS))
+        for line in range(0, ROW_WORDS, LINE_WORDS):
+            prefetch_word(flat_rows, at(row, ROW_WORDS, line))
     for j in range(count):
         row, time_ns = owners[j], times_ns[sources[j]]
         state[OVERFLOW] += row == OVERFLOW_ROW
@@ -135,7 +135,7 @@ def _find_owners(count, ids, times_ns, neurons, state, block):
 def _keep_samples(count, records, codes, state, block):
     """Move the samples of a block together, with their weights; returns how many they are."""
     _, _, kinds, masks, _, floats, _, _ = records
-    sources, owners, _, places, group_places, weights, _, _, _ = block
+    sources, owners, in_panes, places, group_places, weights, _, _, _ = block
     samples = 0
     for j in range(count):
         i = sources[j]
@@ -149,6 +149,7 @@ def _keep_samples(count, records, codes, state, block):
                 state[REFUSED] += 1
         sources[samples] = i
         owners[samples] = owners[j]
+        in_panes[samples] = in_panes[j]
         places[samples] = places[j]
         group_places[samples] = group_places[j]
         weights[samples] = weight
@@ -169,7 +170,7 @@ def fold(records, neurons, panes, beside, codes, notes, block, state):
     """
     tables, sliding = beside
     ids, times_ns, _, _, _, _, _, _ = records
-    heads, slots, _, _, _, _, _ = panes
+    heads, slots, _, _, _, _ = panes
     _, owners, in_panes, places, group_places, _, _, _, _ = block
     rows = neurons[0]
     while state[NEXT] < state[END]:
@@ -184,7 +185,9 @@ def fold(records, neurons, panes, beside, codes, notes, block, state):
         note_health(samples, records, neurons, codes, notes, state, block)
         state[REFUSED] += observe(samples, records, codes, rows, state, block)
         add_moments(samples, codes, panes, block)
+        find_buckets(samples, codes, panes, block)
         add_histograms(samples, codes, panes, block)
+        add_durations(samples, codes, panes, block)
         arrive_samples(samples, records, rows, codes, block, sliding)
         if state[NEXT] < end:
             break

@@ -18,7 +18,11 @@ from rnts.frame import FrameDecoder
 from rnts.kernels import flips
 from rnts.perf import workload
 from rnts.perf.codec import copy_of, encoder
+from rnts.perf.inserts import durations, inserts
+from rnts.perf.neuron_memory import neuron_memory
+from rnts.perf.population import population
 from rnts.perf.reaction import reaction
+from rnts.perf.sketches import compare
 from rnts.perf.timing import Batch, call_times_ns
 from rnts.records import Records
 from rnts.reflex.engine import Engine
@@ -28,6 +32,7 @@ from rnts.windows import Windows
 
 _NEURONS, _SEED, _GAP_NS, _BATCH = 10_000, 1, 500, 1_000
 _WINDOW_NS = 1_000_000_000
+_COMPARED = 20_000  # values that all sketches get
 _OF_NEURONS = (
     "health_status == 'critical' and queue_depth > 1e6",
     "max(queue_depth) over 1s > 1e6 by neuron",
@@ -85,8 +90,12 @@ def reflex(smoke: bool) -> dict[str, Any]:
     engine = runs["fold_20_rules"].windows.reflex
     digest, memory_bytes = _digest(engine), engine.memory_bytes
     figures |= call_times_ns({**_quiet(), **_rules(engine)}, repeats)
-    figures |= reaction(smoke)
-    return {**figures, "memory_mib": memory_bytes / (1 << 20), "hash": digest}
+    parts = (inserts(smoke, repeats), population(smoke), reaction(smoke))
+    lost = sum(part["lost"] for part in parts)
+    for part in parts:
+        figures |= part
+    figures |= compare(durations(_COMPARED), repeats) | neuron_memory(smoke)
+    return {**figures, "lost": lost, "memory_mib": memory_bytes / (1 << 20), "hash": digest}
 
 
 class _Run:

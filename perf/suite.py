@@ -18,7 +18,7 @@ _LAST_LINES = 5
 _LIBRARIES = (
     "numba", "numpy", "lz4", "pyzmq",
     "prometheus-client", "opentelemetry-sdk", "viztracer", "faster-fifo",
-    "pcodec", "pyarrow", "msgpack", "zstandard", "opentelemetry-proto",
+    "pcodec", "pyarrow", "msgpack", "zstandard", "opentelemetry-proto", "ddsketch", "datasketches",
 )  # fmt: skip
 
 
@@ -71,6 +71,8 @@ _TAILS = ("_p99", "_p999")
 
 _WIRE_PEERS = ("pcodec", "parquet_zstd", "arrow_ipc_zstd", "msgpack", "otlp_zstd")
 
+_SKETCHES = ("ddsketch", "datasketches_kll", "datasketches_req")
+
 _CLOCK_ERRORS = tuple(
     f"tsc_{way}_every_{every_ms}_ms_error_ns_{rank}"
     for every_ms in (250, 1000)
@@ -115,7 +117,13 @@ BENCHMARKS = (
     _benchmark(
         "fold", "codec:fold", "records to windows; to NumPy's sums", _by_mix(("",), "bincount")
     ),
-    _benchmark("reflex", "reflex:reflex", "standing expressions: hook, evaluation, rules"),
+    _benchmark(
+        "reflex", "reflex:reflex", "inserts, folds, standing expressions, reactions; to bincount",
+        {f"{name}_insert{way}_ns": "numpy_bincount_ns"
+         for name in ("histogram", *_SKETCHES)
+         for way in (("", "_weighted", "_single") if name == "histogram" else ("",))},
+        *(f"{name}_{figure}" for name in _SKETCHES for figure in ("insert_ns", "error_percent")),
+    ),
     _benchmark(
         "sampling", "sampling:sampling", "samples left out; to those that are kept; a flood",
         {

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from rnts.accounting import SOURCE_COLUMNS
 from rnts.frame import DecoderSession, FrameDecoder, FrameEncoder
-from rnts.model import FIELD, FIELDS
+from rnts.model import FIELD
 from rnts.perf import workload
 from rnts.perf.wire_peers import PEERS, peer_bytes
 from rnts.records import Records
 
 _SEED = 1
 _NO_SOURCES = np.zeros((0, len(SOURCE_COLUMNS)), np.int64)
-_COUNTERS = [field for field in FIELDS if field.role == "counter"]
 
 
 class _Errors:
@@ -93,23 +92,6 @@ def _session(
     return {"bytes": size / count} | {name: statistics.median(v) for name, v in times.items()}
 
 
-def _frames(slots: NDArray[np.int64], batch: int) -> list[NDArray[np.int64]]:
-    return [slots[start : start + batch] for start in range(0, len(slots), batch)]
-
-
-def _many_neurons(neurons: int, count: int, batch: int) -> list[NDArray[np.int64]]:
-    """Frames in which each neuron comes once, then those of `count` records of any of them."""
-    random = np.random.default_rng(_SEED)
-    few = workload.to_slots(workload.records(min(neurons, 50_000), 10_000, _SEED))
-    first = few[np.arange(neurons) % len(few)]
-    first[:, 1] = random.permutation(neurons) * 2_654_435_761 + 1
-    later = first[random.integers(0, neurons, count)]
-    later[:, 2] = first[-1, 2] + np.cumsum(random.integers(1, 2_000, count))
-    for field in _COUNTERS:
-        later[:, field.word] += random.poisson(30, count)
-    return _frames(first, batch) + _frames(later, batch)
-
-
 def wire(smoke: bool) -> dict[str, Any]:
     """Sizes and times of sessions and keyframes, those of other formats, and the decoded error."""
     count, repeats, many = (20_000, 1, 20_000) if smoke else (200_000, 7, 1_000_000)
@@ -119,18 +101,26 @@ def wire(smoke: bool) -> dict[str, Any]:
     uniform = workload.to_slots(workload.records(2 * count, 10_000, _SEED, profile="uniform"))
     half = count // 2
     runs: dict[str, tuple[list[NDArray[np.int64]], int, dict[str, Any]]] = {
-        "session_256": (_frames(steady, 1_000), half // 1_000, {}),
-        "session_10000": (_frames(uniform, 1_000), count // 1_000, {}),
-        "session_small_frames": (_frames(steady[:half], 100), half // 200, {}),
-        "keyframe": (_frames(steady, 10_000), 0, {"is_keyframe": True}),
-        "session_256_rice": (_frames(steady, 1_000), half // 1_000, {"compression": "rice"}),
-        "session_10000_rice": (_frames(uniform, 1_000), count // 1_000, {"compression": "rice"}),
+        "session_256": (workload.batches(steady, 1_000), half // 1_000, {}),
+        "session_10000": (workload.batches(uniform, 1_000), count // 1_000, {}),
+        "session_small_frames": (workload.batches(steady[:half], 100), half // 200, {}),
+        "keyframe": (workload.batches(steady, 10_000), 0, {"is_keyframe": True}),
+        "session_256_rice": (
+            workload.batches(steady, 1_000),
+            half // 1_000,
+            {"compression": "rice"},
+        ),
+        "session_10000_rice": (
+            workload.batches(uniform, 1_000),
+            count // 1_000,
+            {"compression": "rice"},
+        ),
     }
     found: dict[str, Any] = {}
     for name, (frames, warm, options) in runs.items():
         measured = _session(frames, warm, repeats, errors, **options)
         found |= {f"{name}_{figure}": value for figure, value in measured.items()}
-    frames = _many_neurons(many, half, 10_000)
+    frames = workload.of_many(many, half, 10_000)
     million = _session(frames, -(-many // 10_000), min(repeats, 3), errors)
     found |= {
         f"{way}_ns": max(found[f"session_{mix}_{way}_ns"] for mix in ("256", "10000"))

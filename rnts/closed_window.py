@@ -7,16 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnts.kernels import neurons as table
-from rnts.kernels.panes import (
-    ACTIVE,
-    COUNT,
-    RECORDS,
-    SLOT_ERRORS,
-    SLOT_RECORDS,
-    SLOT_ROW,
-    SLOT_WORDS,
-    SUM,
-)
+from rnts.kernels.held import COUNT, SUM
+from rnts.kernels.panes import ACTIVE, RECORDS, SLOT_ERRORS, SLOT_RECORDS, SLOT_ROW, SLOT_WORDS
 from rnts.model import FIELD, Health
 from rnts.panes import DURATION_COLUMN, Panes, Summary
 from rnts.population import Population
@@ -62,7 +54,7 @@ def close_window(
     """Summarise a window: about 1 ms, and 2 ms more for each 100,000 neurons that spoke."""
     start_ns, end_ns = window * window_ns, (window + 1) * window_ns
     if not panes.holds(window):
-        sickest = _sickest(np.zeros((0, SLOT_WORDS), np.int64), population)
+        sickest = _sickest(np.zeros((0, SLOT_WORDS), np.int32), population)
         return ClosedWindow(window, start_ns, end_ns, complete, sickest=sickest, revision=revision)
     words = panes.groups(window)[: len(population.group_names)]
     slots = panes.slots(window)
@@ -75,23 +67,23 @@ def close_window(
         panes.head(window, ACTIVE),
         panes.summarise(window),
         tuple((active, records) for active, records in words.tolist()),
-        _busiest(slots, panes.moments(window), window_ns, population),
+        _busiest(window, panes, window_ns, population),
         _sickest(slots, population),
         revision,
     )
 
 
 def _busiest(
-    slots: NDArray[np.int64], moments: NDArray[np.float64], window_ns: int, population: Population
+    window: int, panes: Panes, window_ns: int, population: Population
 ) -> tuple[dict[str, Any], ...]:
     """The neurons that worked longest; where none says how long, those with most records."""
-    key = moments[:, SUM + DURATION_COLUMN].copy()
+    slots, key = panes.slots(window), panes.busy_ns(window)
     if not key.any():
         key = slots[:, SLOT_RECORDS].astype(np.float64)
     key[slots[:, SLOT_ROW] == table.OVERFLOW_ROW] = 0
     documents = []
     for place in _top(key):
-        values = moments[place]
+        values = panes.held(window, place).moments
         document = _standing(int(slots[place, SLOT_ROW]), population)
         document["records"] = int(slots[place, SLOT_RECORDS])
         if values[COUNT + _ACTIVATIONS]:
@@ -104,7 +96,7 @@ def _busiest(
     return tuple(documents)
 
 
-def _sickest(slots: NDArray[np.int64], population: Population) -> tuple[dict[str, Any], ...]:
+def _sickest(slots: NDArray[np.int32], population: Population) -> tuple[dict[str, Any], ...]:
     """Critical neurons before degraded ones, and among equals those with most error events."""
     failed = slots[slots[:, SLOT_ERRORS].nonzero()]
     errors = dict(zip(failed[:, SLOT_ROW].tolist(), failed[:, SLOT_ERRORS].tolist(), strict=True))

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnts.kernels.digest import list_buckets
-from rnts.kernels.panes import ACTIVE, GROUP_RECORDS, GROUP_WORDS, MOMENTS, RECORDS
+from rnts.kernels.held import MOMENTS
+from rnts.kernels.panes import ACTIVE, GROUP_RECORDS, GROUP_WORDS, RECORDS
 from rnts.panes import Panes
 from rnts.population import Population
 

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from rnts.digest import Digest
+from rnts.kernels.held import COUNT
 from rnts.kernels.neurons import COLUMNS, VALUES
-from rnts.kernels.panes import COUNT, GROUP_RECORDS
+from rnts.kernels.panes import GROUP_RECORDS
 from rnts.ledger import Ledger, chained
 from rnts.ledger_record import CLOSE, EPOCH, LedgerRecord, Standing, unpack_record
 

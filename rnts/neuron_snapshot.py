@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from rnts.kernels import durations
 from rnts.kernels import neurons as table
-from rnts.kernels.panes import MAXIMUM, MINIMUM, SLOT_BITS, SLOT_ERRORS, SLOT_RECORDS
+from rnts.kernels.held import MAXIMUM, MINIMUM
+from rnts.kernels.panes import SLOT_BITS, SLOT_ERRORS, SLOT_RECORDS
 from rnts.model import METRICS, Health
-from rnts.panes import DURATION_COLUMN, Panes
+from rnts.panes import DURATION_COLUMN, Held, Panes
 from rnts.snapshot_parts import (
     LINKS_SHOWN_MAX,
     VERSION,
@@ -82,33 +83,31 @@ def _in_window(windows: Windows, words: NDArray[np.int64]) -> Document:
     if closed is None or (closed.records and not panes.holds(closed.window)):
         return silent
     silent["window"] = window_document(closed)
-    held = int(words[table.PLACES + closed.window % panes.ring])
-    if held >> SLOT_BITS != closed.window + 1:
+    place = int(words[table.PLACES + closed.window % panes.ring])
+    if place >> SLOT_BITS != closed.window + 1:
         return silent
-    slot = held & ((1 << SLOT_BITS) - 1)
-    moments, counts = panes.moments(closed.window)[slot], panes.slots(closed.window)[slot]
+    slot = place & ((1 << SLOT_BITS) - 1)
+    held, counts = panes.held(closed.window, slot), panes.slots(closed.window)[slot]
     return {
         "window": window_document(closed),
         "records": int(counts[SLOT_RECORDS]),
         "errors": int(counts[SLOT_ERRORS]),
         "metrics": metric_documents(
-            moments,
-            windows.window_ns,
-            lambda column: _percentiles(panes, closed.window, slot, column),
+            held.moments, windows.window_ns, lambda column: _percentiles(panes, held, column)
         ),
     }
 
 
-def _percentiles(panes: Panes, window: int, slot: int, column: int) -> Document:
+def _percentiles(panes: Panes, held: Held, column: int) -> Document:
     """The percentiles of a neuron's durations; of other metrics it has none."""
     if column != DURATION_COLUMN:
         return {}
-    moments, values = panes.moments(window)[slot], np.zeros(len(panes.percentiles))
+    values = np.zeros(len(panes.percentiles))
     bounded = durations.quantiles(
-        panes.durations(window)[slot],
+        held.durations,
         np.array(panes.percentiles),
-        float(moments[MINIMUM + column]),
-        float(moments[MAXIMUM + column]),
+        float(held.moments[MINIMUM + column]),
+        float(held.moments[MAXIMUM + column]),
         values,
     )
     bound = durations.RELATIVE_ERROR if bounded else None

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnts.aligned import aligned_zeros
-from rnts.kernels import durations, histogram, panes, sampling_errors
+from rnts.kernels import durations, held, histogram, pane_readings, panes, sampling_errors
 from rnts.kernels.neurons import COLUMNS, OPEN_WINDOWS, PANES_MAX, UNSEALED_MAX, VALUES
 from rnts.model import METRICS
 
@@ -24,7 +24,7 @@ assert [metric.bit for metric in METRICS] == list(range(len(METRICS)))
 class Summary:
     """What a window says: a row for each group, in the order of their indices, and one for all.
 
-    moments:      float64[groups + 1, panes.MOMENTS]
+    moments:      float64[groups + 1, held.MOMENTS]
     percentiles:  float64[groups + 1, COLUMNS, percentiles], true where the count is above 0
     bounded:      int64[groups + 1, COLUMNS], 1 if the percentiles keep the histogram's bound
     sampling:     float64[groups + 1, COLUMNS, sampling_errors words], all zeros where no sample
@@ -37,15 +37,29 @@ class Summary:
     sampling: NDArray[np.float64] | None = None
 
 
+@dataclass(frozen=True)
+class Held:
+    """What a window has of a neuron: a row of moments, and a small histogram of its durations."""
+
+    moments: NDArray[np.float64]
+    durations: NDArray[np.float32]
+
+
 class Panes:
     """Panes with a slot for each neuron (and row 0) and histograms for each group.
 
     There is one for each window that is open, and for `unsealed` closed ones; window `w` has pane
-    `w % ring`. One more takes what was counted before, and is never read.
+    `w % ring`. One more takes what was counted before, and is never read. What a neuron said is
+    kept of windows from `keep_from` on: those that are open, and the one that is shown.
     """
 
     def __init__(
-        self, slots: int, groups: int, percentiles: tuple[float, ...], unsealed: int = 0
+        self,
+        slots: int,
+        groups: int,
+        percentiles: tuple[float, ...],
+        codes: NDArray[np.int64],
+        unsealed: int = 0,
     ) -> None:
         if not 0 <= unsealed <= UNSEALED_MAX:
             raise ValueError(f"0 to {UNSEALED_MAX} closed windows are revised, not {unsealed}")
@@ -53,36 +67,45 @@ class Panes:
             raise ValueError(f"a pane has at most {1 << panes.SLOT_BITS} slots, not {slots}")
         self.percentiles = percentiles
         self.ring = OPEN_WINDOWS + unsealed
-        held = self.ring + 1
-        assert held <= PANES_MAX
+        count = self.ring + 1
+        assert count <= PANES_MAX
         self._slots = slots
         self._groups = groups
-        self._heads = np.zeros((held, panes.HEAD_WORDS), np.int64)
+        self._codes = codes
+        self._kept_from = panes.NO_WINDOW
+        self._heads = np.zeros((count, panes.HEAD_WORDS), np.int64)
         self._heads[:, panes.WINDOW] = panes.NO_WINDOW
-        self._slot_words = aligned_zeros(held * slots, panes.SLOT_WORDS, np.int64)
-        self._moments = aligned_zeros(held * slots, panes.MOMENTS, np.float64)
-        self._durations = aligned_zeros(held * slots, durations.BUCKETS, np.float32)
-        self._group_words = np.zeros((held * groups, panes.GROUP_WORDS), np.int64)
-        self._group_moments = aligned_zeros(held * groups, panes.MOMENTS, np.float64)
+        self._heads[:, panes.BANK] = held.NO_BANK
+        self._slot_words = aligned_zeros(count * slots, panes.SLOT_WORDS, np.int32)
+        self._held = _places(held.BANKS * slots)
+        self._group_words = np.zeros((count * groups, panes.GROUP_WORDS), np.int64)
+        self._group_moments = aligned_zeros(count * groups, held.MOMENTS, np.float64)
         self._ranks = np.array(percentiles, np.float64)
         self._merged = np.zeros(histogram.BUCKETS)
         self.arrays = (
             self._heads,
             self._slot_words,
-            self._moments,
-            self._durations,
+            self._held,
             self._group_words,
             self._group_moments,
-            _sparse(held * groups * COLUMNS, histogram.BUCKETS),
+            _sparse(count * groups * COLUMNS, histogram.BUCKETS),
         )
 
     def open(self, window: int) -> None:
         """Empty the pane of a window for it."""
-        panes.open_pane(window % self.ring, window, self.arrays)
+        pane, is_kept = window % self.ring, window >= self._kept_from
+        panes.open_pane(pane, window, is_kept, self.arrays)
+        has_bank = self._heads[pane, panes.BANK] != held.NO_BANK
+        assert has_bank == is_kept, "there is a bank for each window that is kept"
+
+    def keep_from(self, window: int) -> None:
+        """Keep what neurons say of this window and later ones, and no longer of those before."""
+        self._kept_from = window
+        panes.let_go_before(window, self.arrays)
 
     def forget_counted(self) -> None:
         """Empty the pane of what was counted before, for the next batch of it."""
-        panes.open_pane(self.ring, panes.COUNTED_BEFORE, self.arrays)
+        panes.open_pane(self.ring, panes.COUNTED_BEFORE, 0, self.arrays)
 
     def records(self) -> dict[int, int]:
         """The records of each window that has a pane."""
@@ -108,17 +131,23 @@ class Panes:
         """A word of the head of a window's pane."""
         return int(self._heads[window % self.ring, word])
 
-    def slots(self, window: int) -> NDArray[np.int64]:
-        """int64[slots used, SLOT_WORDS] of a window."""
+    def slots(self, window: int) -> NDArray[np.int32]:
+        """int32[slots used, SLOT_WORDS] of a window."""
         return self._slot_words[self._span(window)]
 
-    def moments(self, window: int) -> NDArray[np.float64]:
-        """float64[slots used, MOMENTS] of a window."""
-        return self._moments[self._span(window)]
+    def held(self, window: int, slot: int) -> Held:
+        """What a window has of the neuron of one of its slots."""
+        moments, small = np.zeros((1, held.MOMENTS)), np.zeros((1, durations.BUCKETS), np.float32)
+        place = self._span(window).start + slot
+        pane_readings.read(place, self._codes, self.arrays, moments, small)
+        return Held(moments[0], small[0])
 
-    def durations(self, window: int) -> NDArray[np.float32]:
-        """float32[slots used, durations.BUCKETS] of a window."""
-        return self._durations[self._span(window)]
+    def busy_ns(self, window: int) -> NDArray[np.float64]:
+        """How long the neurons of a window worked, by slots used."""
+        span = self._span(window)
+        sums = np.zeros(span.stop - span.start)
+        pane_readings.sum_durations(span.start, self._codes, self.arrays, sums)
+        return sums
 
     def groups(self, window: int) -> NDArray[np.int64]:
         """int64[groups, GROUP_WORDS] of a window."""
@@ -137,11 +166,11 @@ class Panes:
     def summarise(self, window: int) -> Summary:
         """The moments and percentiles of a window, by group and of all."""
         rows = self._groups + 1
-        moments = np.zeros((rows, panes.MOMENTS))
+        moments = np.zeros((rows, held.MOMENTS))
         percentiles = np.zeros((rows * COLUMNS, self._ranks.size))
         bounded = np.zeros((rows, COLUMNS), np.int64)
         results = (moments, percentiles, bounded)
-        panes.summarise(window % self.ring, self.arrays, self._ranks, self._merged, results)
+        pane_readings.summarise(window % self.ring, self.arrays, self._ranks, self._merged, results)
         sampling = None
         if (moments[:, panes.SQUARES] > moments[:, panes.WEIGHTS]).any():
             sampling = self._sampling_errors(window)
@@ -156,6 +185,16 @@ class Panes:
             window % self.ring, self.arrays, self._ranks, self._merged, room, found
         )
         return found.reshape(rows, COLUMNS, -1)
+
+
+def _places(count: int) -> tuple[np.ndarray, ...]:
+    """Room for what is held of so many neurons; what is never written costs nothing."""
+    return (
+        aligned_zeros(count, COLUMNS, np.float64),
+        aligned_zeros(count, held.MOMENTS, np.float64),
+        aligned_zeros(count, durations.BUCKETS, np.float32),
+        np.zeros((held.BANKS, 2), np.int64),
+    )
 
 
 def _sparse(rows: int, columns: int) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """The neurons that the aggregator knows: their rows, names, groups and health."""
 
 import difflib
+import sys
 from collections.abc import Iterable
 from itertools import islice
 
@@ -240,6 +241,9 @@ class Population:
 
 
 def _identity(records: Records, index: int) -> Identity:
-    """What a name record says; strings that it lacks are empty."""
-    strings = [*records.strings(index), "", "", "", ""]
-    return Identity(*strings[:4])
+    """What a name record says; strings that it lacks are empty.
+
+    Many neurons share group, role and host, so each of these is kept once.
+    """
+    name, *shared = [*records.strings(index), "", "", "", ""][:4]
+    return Identity(name, *map(sys.intern, shared))

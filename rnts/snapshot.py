@@ -1,8 +1,8 @@
 """The snapshot document of the population, as docs/snapshot.md describes it."""
 
 from rnts.closed_window import ClosedWindow
+from rnts.kernels.held import COUNT
 from rnts.kernels.histogram import RELATIVE_ERROR
-from rnts.kernels.panes import COUNT
 from rnts.model import METRICS, Health, Storage
 from rnts.neuron_snapshot import neuron_snapshot
 from rnts.panes import LATENCY_COLUMN

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rnts.closed_window import ClosedWindow
 from rnts.kernels import sampling_errors
-from rnts.kernels.panes import COUNT, MAXIMUM, MINIMUM, SUM
+from rnts.kernels.held import COUNT, MAXIMUM, MINIMUM, SUM
 from rnts.kernels.sampling_errors import WIDTH
 from rnts.model import METRICS, Storage
 from rnts.population import Population

@@ -67,7 +67,7 @@ class Windows:
         self.closed: ClosedWindow | None = None
         self.population = Population(max_neurons, max_groups)
         ranks = tuple(sorted(map(float, percentiles)))
-        self.panes = Panes(max_neurons + 1, max_groups + 2, ranks, unsealed)
+        self.panes = Panes(max_neurons + 1, max_groups + 2, ranks, codes(), unsealed)
         self.digests = Digests(self.panes, self.population)
         self.traffic = Traffic()
         self.reflex = Engine(self.population, patience_ns=retire_after_ns)
@@ -90,12 +90,7 @@ class Windows:
             np.zeros(len(NAMES), np.int64),
         )
         self._arrays = (self.population.arrays, self.panes.arrays)
-        self._work = (
-            codes(),
-            self._notes,
-            block(),
-            self._state,
-        )
+        self._work = (codes(), self._notes, block(), self._state)
 
     @property
     def boundary(self) -> int:
@@ -110,6 +105,7 @@ class Windows:
     def resume(self, boundary: int) -> None:
         """Go on from a ledger: all windows before `boundary` are closed and sealed."""
         self._state[words.FIRST_OPEN] = self._state[words.FIRST_UNSEALED] = boundary
+        self.panes.keep_from(boundary)
 
     def fold(self, records: Records, now_ns: int, counted_before: int = 0) -> Folded:
         """Fold a batch that is in hand at `now_ns`; what it names goes first.
@@ -226,6 +222,7 @@ class Windows:
         self.digests.close(self.boundary, boundary, sealed_before, complete)
         self._state[words.FIRST_OPEN] = boundary
         self._state[words.FIRST_UNSEALED] = sealed_before
+        self.panes.keep_from(boundary - 1)
         if self._oldest is not None and self._oldest < boundary:
             self._summarise(boundary - 1, complete)
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from rnts.kernels.panes import COUNT, MAXIMUM, MINIMUM, SUM
+from rnts.kernels.held import COUNT, MAXIMUM, MINIMUM, SUM
 from rnts.model import EVENTS, FIELD, METRICS, Kind
 from rnts.records import Records
 from rnts.text import join_strings

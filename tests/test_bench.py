@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import pytest
 import rnts
 from rnts.commands import bench
 from rnts.errors import RntsError, UsageError
-from rnts.perf import codec, ours, peers, pipeline, suite
+from rnts.kernels import histogram
+from rnts.perf import codec, ours, peers, pipeline, sketches, suite
+from rnts.perf.goals import GOALS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -153,6 +156,22 @@ def test_delivery_says_what_it_is_asked_for(document: dict[str, Any]) -> None:
     way = [f"restart_seconds{part}" for part in ("_until_answer", "_until_hello", "")]
     assert 0 < found[way[0]] <= found[way[1]] <= found[way[2]]
     assert 0 < found["ledger_append_ms_p50"] <= found["ledger_append_ms_p99"]
+
+
+def test_reflex_says_what_it_is_asked_for(document: dict[str, Any]) -> None:
+    """All that has a goal is measured, and sketches that are installed stand beside our histogram.
+
+    What our percentiles are off by is within the error that the histogram promises.
+    """
+    found = document["benchmarks"]["reflex"]
+
+    assert all(found[figure] >= 0 for figure in GOALS["reflex"])
+    bound_percent = 100 * histogram.RELATIVE_ERROR
+    assert 0 < found["histogram_error_percent"] <= bound_percent * (1 + 1e-9)
+    for name, peer in sketches.PEERS.items():
+        is_there = find_spec(peer.module) is not None
+        assert (found[f"{name}_insert_ns"] is not None) == is_there
+        assert (found[f"{name}_error_percent"] is not None) == is_there
 
 
 def compared(tmp_path: Path, rate: float, *arguments: str) -> subprocess.CompletedProcess[str]:

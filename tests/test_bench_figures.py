@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from rnts.commands._bench_table import print_goals, verdict
 from rnts.perf import figures
+from rnts.perf.goals import GOALS, Goal
 
 INFINITE = float("inf")
 
@@ -79,3 +81,37 @@ def test_peers_are_shown_and_not_judged() -> None:
     assert [change.is_peer for change in changes] == [True, False]
     assert figures.worst(changes) == pytest.approx(1)
     assert figures.worst([]) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "goal", "says"),
+    [
+        (5.0, Goal(8, 6), "aim"),
+        (8.0, Goal(8, 6), "must"),
+        (8.1, Goal(8, 6), "MISSED"),
+        (0, Goal(0), "must"),
+        (None, Goal(8, 6), "MISSED"),
+    ],
+)
+def test_a_figure_is_held_against_its_goal(value: float | None, goal: Goal, says: str) -> None:
+    """The most that it may be, and what is aimed at; what was not measured has missed both."""
+    assert verdict(value, goal) == says
+
+
+def test_goals_are_of_figures_of_which_less_is_better() -> None:
+    """Each goal is the most that a figure may be, and its aim is below that."""
+    for of_benchmark in GOALS.values():
+        for figure, goal in of_benchmark.items():
+            assert figures.direction(figure) == -1
+            assert goal.aim is None or goal.aim < goal.must
+
+
+def test_goals_are_printed_beside_what_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    """A row has the figure, its must and its aim in the same unit, and whether they are kept."""
+    print_goals({"reflex": {"rule_ns": 0.4, "storm_ms": 60.0}, "fold": {"a_ns": 1}}, GOALS)
+
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "_" in line]
+    assert rows == [
+        ["reflex", "rule_ns", "0.40", "ns", "2", "ns", "0.50", "ns", "aim"],
+        ["storm_ms", "60.0", "ms", "50.0", "ms", "15.0", "ms", "MISSED"],
+    ]

@@ -47,10 +47,27 @@ def _observe(values, rows, observed, says, keeps, counters):
 
 
 @numba.njit
-def _add(observed, weight, weighted, moments, group_moments):
-    fold_rows.add_row(
-        observed, np.uint64(0), weight, weighted, moments, np.uint64(1), group_moments, np.uint64(0)
-    )
+def _add(observed, weight, weighted, moments):
+    fold_rows.add_row(observed, np.uint64(0), weight, weighted, moments, np.uint64(1))
+
+
+def _around_boundaries() -> np.ndarray:
+    """Doubles beside each boundary of an octave, next to it and further and further away."""
+    mantissas = np.array(histogram.boundary_mantissas(), np.int64) | 1023 << 52
+    steps = np.array([0, *(sign << bit for bit in range(40) for sign in (1, -1))])
+    near = (mantissas[:, None] + steps).ravel().view(np.float64)
+    return np.concatenate([scale * near for scale in (2.0**-16, -1.0, 2.0**20, 2.0**47)])
+
+
+def test_values_beside_a_boundary_fall_into_their_buckets() -> None:
+    """Where the polynomial cannot tell on which side of a boundary a value is, it is looked up."""
+    values = _around_boundaries()
+    buckets = np.full(LANES + 2, -7, np.int32)
+
+    for start in range(0, values.size - LANES + 1, LANES):
+        row = values[start : start + LANES]
+        assert _buckets(row, buckets) == (1 << LANES) - 1
+        assert buckets[1 : LANES + 1].tolist() == [_bucket(value) for value in row]
 
 
 @settings(max_examples=200, deadline=None)
@@ -114,13 +131,11 @@ _USABLE = st.floats(-1e200, 1e200) | st.just(math.nan)
 
 @settings(max_examples=200, deadline=None)
 @given(arrays.arrays(np.float64, LANES, elements=_USABLE), st.floats(0.001, 1e6), _MASKS)
-def test_a_row_is_added_to_its_neuron_and_its_group(
-    observed: np.ndarray, weight: float, weighted: int
-) -> None:
-    """Weights, weighted sums and extremes of both grow alike, and NaN changes nothing."""
+def test_a_row_is_added_to_moments(observed: np.ndarray, weight: float, weighted: int) -> None:
+    """Weights, weighted sums and extremes grow, NaN changes nothing, nor anything beside them."""
     moments = np.tile(np.repeat([2.0, -5.0, 3.0, -3.0], LANES), 1)
-    neuron, group = np.concatenate([[9.0], moments, [9.0]]), moments.copy()
-    _add(observed, weight, weighted, neuron, group)
+    moments = np.concatenate([[9.0], moments, [9.0]])
+    _add(observed, weight, weighted, moments)
     for c in range(LANES):
         value = float(observed[c])
         count, total, least, most = 2.0, -5.0, 3.0, -3.0
@@ -128,5 +143,5 @@ def test_a_row_is_added_to_its_neuron_and_its_group(
             share = weight if weighted >> c & 1 else 1.0
             count, total = count + share, total + share * value
             least, most = min(least, value), max(most, value)
-        assert group.reshape(4, LANES)[:, c].tolist() == [count, total, least, most]
-    assert np.array_equal(neuron[1:-1], group) and neuron[0] == neuron[-1] == 9
+        assert moments[1:-1].reshape(4, LANES)[:, c].tolist() == [count, total, least, most]
+    assert moments[0] == moments[-1] == 9

@@ -35,13 +35,20 @@ def test_each_rule_is_told_in_words() -> None:
         "holds for 30s",
     ]
     assert "reads 99 % percentile of processing_time_ns, over 1s" in lines
-    assert lines[-1] == "action trigger_emergency_protocol"
+    assert lines[-4:] == [
+        "action trigger_emergency_protocol",
+        "takes 64 bytes a neuron",
+        "",
+        "together they take 137 bytes a neuron of the aggregator's memory",
+    ]
 
 
 def test_programs_get_the_same() -> None:
     """With --json the rules are a document, with durations in nanoseconds."""
     document = json.loads(RUNNER.invoke(app, ["check", ALERTS, "--json"]).stdout)
     assert (document["version"], len(document["rules"])) == (1, 3)
+    assert [rule["neuron_bytes"] for rule in document["rules"]] == [64, 9, 64]
+    assert document["neuron_bytes"] == 137 <= document["neuron_bytes_max"]
     rule = document["rules"][1]
     assert (rule["name"], rule["severity"], rule["action"]) == ("neuron_death", "critical", [])
     assert (rule["scope"], rule["scope_inferred"], rule["for_ns"]) == ("neuron", True, 30 * 10**9)
@@ -54,6 +61,20 @@ def test_programs_get_the_same() -> None:
             "words": "health as it last said itself, now",
         }
     ]
+
+
+def test_rules_that_take_too_much_memory_are_named() -> None:
+    """The file is right, and one is warned with the figure and the rule that takes most of it."""
+    Path("rules.yaml").write_text(
+        "alerts:\n"
+        "  - {name: deep, severity: info, condition: max(queue_depth) > 9 by neuron}\n"
+        "  - {name: slow, severity: info, condition: p99_processing_time_ms > 9 by neuron}\n"
+    )
+    result = RUNNER.invoke(app, ["check", "rules.yaml"])
+
+    assert result.exit_code == 0
+    assert "together they take 4,386 bytes a neuron" in result.stdout
+    assert "most of it for slow" in result.stderr
 
 
 def test_all_faults_of_a_file_are_told_at_once() -> None:

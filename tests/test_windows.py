@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 from naive_windows import Item, moments_of, to_records
 
+from rnts.kernels.held import COUNT, SUM
 from rnts.kernels.neurons import HEALTH
-from rnts.kernels.panes import COUNT, SUM
 from rnts.model import FIELD, Health, Kind
 from rnts.windows import Folded, Windows
 
@@ -149,7 +149,7 @@ def test_a_pane_is_empty_when_it_is_used_again() -> None:
         column = FIELD["signal_strength"].bit
         assert moments_of(summary.moments[-1], column) == (1.0, value, value, value)
         assert summary.percentiles[-1, column].tolist() == [value] * 3
-    held = windows.panes.durations(NUMBER + 5)
+    held = windows.panes.held(NUMBER + 5, 0).durations
     assert held.sum() == 1
 
 

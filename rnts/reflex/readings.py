@@ -55,7 +55,7 @@ def take(reading: "Reading", store: Store) -> Source:
     """Keep what a reading needs from now on; raises ValueError if there is no room for it."""
     scope = SCOPES.index(reading.scope)
     column = _COLUMNS.get(reading.metric, 0)
-    function, keys, percentile = _needs(reading, scope, column)
+    function, keys, percentile = needs_of(reading)
     indices = take_all(keys, store)
     places = (*indices, 0, 0, 0, 0)[:4]
     return Source((function, scope, column, *places, reading.window_ns), percentile, keys)
@@ -74,11 +74,12 @@ def take_all(keys: tuple[SeriesKey | DistinctKey, ...], store: Store) -> list[in
     return taken
 
 
-def _needs(
-    reading: "Reading", scope: int, column: int
+def needs_of(
+    reading: "Reading",
 ) -> tuple[int, tuple[SeriesKey | DistinctKey, ...], float]:
     """The kernel's function for a reading, what that is of, and the percentile."""
     name, window_ns = reading.function, reading.window_ns
+    scope, column = SCOPES.index(reading.scope), _COLUMNS.get(reading.metric, 0)
 
     def series(statistic: int, of: int = column, panes: int = 0) -> SeriesKey:
         most = panes or (PANES_OF_NEURONS if scope == words.NEURON else PANES_OF_MANY)
@@ -120,11 +121,22 @@ def worst_of(condition: "Condition", store: Store) -> Worst | None:
 
     Where there is no memory for it the condition goes without.
     """
+    told = tells_worst(condition)
+    if not isinstance(told, SeriesKey):
+        return None if told is None else Worst(0, told, ())
+    try:
+        return Worst(store.keep(told), -1, (told,))
+    except ValueError:
+        return None
+
+
+def tells_worst(condition: "Condition") -> SeriesKey | int | None:
+    """What says who is worst of a condition of several: a series by neuron, or a state."""
     reading = _first_reading(condition.shown, condition)
     if condition.scope == "neuron" or reading is None:
         return None
     if state := _OF_STATE.get(reading.function):
-        return Worst(0, state, ())
+        return state
     column, name = _COLUMNS.get(reading.metric, 0), reading.function
     is_percentile = quantile_of(name) is not None
     if name in ("errors", "error_rate", "affected_neurons"):
@@ -139,11 +151,7 @@ def worst_of(condition: "Condition", store: Store) -> Worst | None:
         statistic = words.SUM
     else:
         return None
-    key = SeriesKey(statistic, column, words.NEURON, reading.window_ns, PANES_OF_NEURONS)
-    try:
-        return Worst(store.keep(key), -1, (key,))
-    except ValueError:
-        return None
+    return SeriesKey(statistic, column, words.NEURON, reading.window_ns, PANES_OF_NEURONS)
 
 
 def _first_reading(node: "Node", condition: "Condition") -> "Reading | None":

@@ -50,6 +50,17 @@ class SeriesKey(NamedTuple):
         """How many panes there are: one more than the window takes."""
         return -(-self.window_ns // self.pane_ns) + 1 if self.panes else 1
 
+    @property
+    def width(self) -> int:
+        """Words an entity; a line of the cache where it is eight."""
+        if self.statistic == words.DURATIONS:
+            return self.panes_used * durations.BUCKETS // 2 + 8
+        if self.statistic == words.HISTOGRAM:
+            return (self.panes_used + 1) * words.HISTOGRAM_WORDS + 1
+        if self.statistic == words.LAST:
+            return self.panes + 2
+        return self.panes + 1
+
 
 class DistinctKey(NamedTuple):
     """Which neurons are counted, of entities of which scope, over which window."""
@@ -110,7 +121,7 @@ class Store:
             held.users += 1
             return held.index
         index = _vacant(self._series, SERIES_MAX, "series")
-        width, entities = self._width(key), self.capacity[key.scope]
+        width, entities = key.width, self.capacity[key.scope]
         expected = None
         if key.statistic == words.HISTOGRAM:
             expected = entities * (key.panes_used + 1) * _HISTOGRAM_BYTES
@@ -125,17 +136,6 @@ class Store:
         self._turn_ns = 0
         self.set_time(int(self.state[words.NOW_NS]))
         return index
-
-    @staticmethod
-    def _width(key: SeriesKey) -> int:
-        """Words an entity; a line of the cache where it is eight."""
-        if key.statistic == words.DURATIONS:
-            return key.panes_used * durations.BUCKETS // 2 + 8
-        if key.statistic == words.HISTOGRAM:
-            return (key.panes_used + 1) * words.HISTOGRAM_WORDS + 1
-        if key.statistic == words.LAST:
-            return key.panes + 2
-        return key.panes + 1
 
     def set_time(self, steady_ns: int) -> None:
         """Say what time it is, so that compiled code need not divide for each entity."""
