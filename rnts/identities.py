@@ -2,22 +2,12 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from rnts.canary_ids import GROUP, is_canary
 from rnts.plain_sampling import IMPORTANCE
 from rnts.text import check_string, join_strings, name_to_id
 
 _ID_MAX = (1 << 64) - 1
-
-
-class Identity(NamedTuple):
-    """What a neuron says it is."""
-
-    name: str
-    group: str
-    role: str
-    host: str
 
 
 def identity_of(

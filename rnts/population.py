@@ -1,7 +1,6 @@
 """The neurons that the aggregator knows: their rows, names, groups and health."""
 
 import difflib
-import sys
 from collections.abc import Iterable
 from itertools import islice
 
@@ -10,10 +9,10 @@ from numpy.typing import NDArray
 
 from rnts.aligned import aligned_zeros
 from rnts.canary_ids import is_canary
-from rnts.identities import Identity
 from rnts.kernels import neurons as table
 from rnts.model import Health, Kind
 from rnts.records import RECORDS_MAX, Records
+from rnts.told_identity import Identity, told_identity
 
 DEFAULT_GROUP, OTHER_GROUP = "default", "other"
 NO_HOST, OTHER_HOST = "", "other"  # of neurons that did not say, and of those beyond the limit
@@ -99,13 +98,13 @@ class Population:
             if row == table.OVERFLOW_ROW:
                 self.names_refused += 1
             else:
-                self._introduce(row, neuron_id, _identity(records, index))
+                self._introduce(row, neuron_id, told_identity(records, index))
 
     def _is_told_again(self, records: Records, index: int) -> bool:
         """Whether a name is that of a neuron that is gone: agents repeat all that they know."""
         neuron_id = int(records.ids[index])
         is_gone = neuron_id in self._gone
-        return is_gone and self._identities[neuron_id] == _identity(records, index)
+        return is_gone and self._identities[neuron_id] == told_identity(records, index)
 
     def _introduce(self, row: int, neuron_id: int, identity: Identity) -> None:
         """Remember who has a row; whoever is gone the longest makes room."""
@@ -238,12 +237,3 @@ class Population:
         """Names of neurons that are much like another name, the likest first."""
         names = (one.name for key, one in self._identities.items() if key not in self._gone)
         return difflib.get_close_matches(wanted, list(islice(names, _NEAR_AMONG_MAX)))
-
-
-def _identity(records: Records, index: int) -> Identity:
-    """What a name record says; strings that it lacks are empty.
-
-    Many neurons share group, role and host, so each of these is kept once.
-    """
-    name, *shared = [*records.strings(index), "", "", "", ""][:4]
-    return Identity(name, *map(sys.intern, shared))

@@ -15,6 +15,7 @@ from rnts.accounting import LANE_DROPS, SOURCE_COLUMNS
 from rnts.accounts import Accounts
 from rnts.attached import source_key
 from rnts.audit import Audit, LaneReading, examine, read_lanes
+from rnts.handover import table_of
 from rnts.kernels import lane as kernel
 
 NO_DROPS = dict.fromkeys(LANE_DROPS, 0)
@@ -116,7 +117,7 @@ def test_real_lanes_and_books_balance_at_any_moment(before: list[str], after: li
             elif step == "take":
                 in_memory += len(taker.take())
             elif step == "tell":
-                accounts.enter((1, 1), taker.collector.baselines)  # type: ignore[arg-type]
+                accounts.enter((1, 1), table_of(taker.collector.baselines))
                 accounts.enter((1, 1), taker.collector.source_rows())
                 taker.collector.baselines.clear()
                 folded, in_memory = folded + in_memory, 0

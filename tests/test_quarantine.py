@@ -19,6 +19,7 @@ from rnts.accounting import QUARANTINES, SICK
 from rnts.accounts import Accounts
 from rnts.audit import examine, read_lanes
 from rnts.bus_guard import BUS_GUARD
+from rnts.handover import table_of
 from rnts.kernels import lane as kernel
 from rnts.kernels import reports
 from rnts.model import SLOT_BYTES
@@ -41,7 +42,7 @@ class Books:
         self.folded += len(records)
         ends, moved = collector.reap(), collector.source_rows()
         for rows in (collector.baselines, ends, moved):
-            self.accounts.enter(AGENT, rows)  # type: ignore[arg-type]
+            self.accounts.enter(AGENT, table_of(rows))
         collector.baselines.clear()
         return [int(seen.values.get("queue_depth", -1)) for seen in records]
 
