@@ -20,7 +20,7 @@ def list_buckets(pane, groups, panes, listed):
 
     That may be more than there is room for: what is beyond it is not written.
     """
-    heads, _, _, groups_of_panes, group_moments, buckets = panes
+    heads, _, _, groups_of_panes, group_moments, buckets, _ = panes
     cells, indices, counts = listed
     first = pane * (groups_of_panes.shape[0] // heads.shape[0])
     found = 0

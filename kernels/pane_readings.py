@@ -20,7 +20,7 @@ from rnts.kernels.held import (
 )
 from rnts.kernels.histogram import bucket_of, merge_into, quantiles_within
 from rnts.kernels.neurons import COLUMNS, VALUES
-from rnts.kernels.panes import PANES_TYPE, SLOT_HELD, SQUARES, WEIGHTS
+from rnts.kernels.panes import EXCESS, PANES_TYPE, SLOT_HELD
 
 # What `summarise` writes: (moments, percentiles, bounded), a row for each group and one for all.
 #   moments      float64[groups + 1, MOMENTS]
@@ -32,7 +32,7 @@ SUMMARY_TYPE = "Tuple((float64[:,::1], float64[:,::1], int64[:,::1]))"
 @device
 def _summarise_groups(c, first, groups, panes, percentiles, merged, summary):
     """Percentiles of one column by group; adds the groups' moments and buckets to the total's."""
-    _, _, _, _, group_moments, buckets = panes
+    _, _, _, _, group_moments, buckets, _ = panes
     moments, values, bounded = summary
     for g in range(groups):
         count = group_moments[first + g, COUNT + c]
@@ -57,7 +57,7 @@ def summarise(pane, panes, percentiles, merged, summary):
     `merged` is room for one histogram, all zeros before and after. Percentiles are written only
     where the count is above 0.
     """
-    heads, _, _, groups_of_panes, group_moments, _ = panes
+    heads, _, _, groups_of_panes, group_moments, _, _ = panes
     moments, values, bounded = summary
     groups = groups_of_panes.shape[0] // heads.shape[0]
     first = pane * groups
@@ -66,8 +66,7 @@ def summarise(pane, panes, percentiles, merged, summary):
             moments[g, word] = group_moments[first + g, word]
     reset_moments(groups, moments)
     for g in range(groups):
-        moments[groups, WEIGHTS] += moments[g, WEIGHTS]
-        moments[groups, SQUARES] += moments[g, SQUARES]
+        moments[groups, EXCESS] += moments[g, EXCESS]
     for c in range(VALUES):
         _summarise_groups(c, first, groups, panes, percentiles, merged, summary)
         if moments[groups, COUNT + c] > 0.0:
@@ -82,14 +81,14 @@ def summarise(pane, panes, percentiles, merged, summary):
 @kernel(f"void(int64, int64[::1], {PANES_TYPE}, float64[:,::1], float32[:,::1])")
 def read(place, codes, panes, moments, small):
     """Write what a slot has of its neuron: a row of moments, and a small histogram."""
-    _, slots, held, _, _, _ = panes
+    _, slots, held, _, _, _, _ = panes
     read_slot(np.int64(slots[place, SLOT_HELD]), codes, held, moments, small)
 
 
 @kernel(f"void(int64, int64[::1], {PANES_TYPE}, float64[::1])")
 def sum_durations(first, codes, panes, sums):
     """Write of each slot from `first` on how long its neuron worked."""
-    _, slots, held, _, _, _ = panes
+    _, slots, held, _, _, _, _ = panes
     for i in range(sums.size):
         word = np.int64(slots[first + i, SLOT_HELD])
         sums[i] = sum_of(word, codes[COLUMN_DURATION], codes, held)

@@ -17,7 +17,7 @@ from rnts.kernels.fold_state import COLUMN_DURATION, WEIGHTED
 from rnts.kernels.held import MOMENTS, NOT_KEPT, NOTHING, hold_first, open_statistics
 from rnts.kernels.histogram import BUCKETS
 from rnts.kernels.neurons import COLUMNS
-from rnts.kernels.panes import BANK, SLOT_HELD, SLOT_WORDS, SQUARES, WEIGHTS
+from rnts.kernels.panes import BANK, EXCESS, SLOT_HELD, SLOT_WORDS
 
 
 @device
@@ -26,15 +26,14 @@ def add_moments(count, codes, panes, block):
 
     From here on `places` are those of neurons' statistics, -1 where there are none.
     """
-    heads, slots, held, _, group_moments, _ = panes
+    heads, slots, held, _, group_moments, _, _ = panes
     _, _, in_panes, places, group_places, weights, observed, _, _ = block
     moments, group_moments = held[1].reshape(-1), group_moments.reshape(-1)
     weighted, slot_words = codes[WEIGHTED], slots.reshape(-1)
     for j in range(count):
         cell, row, weight = at(j, COLUMNS, 0), at(group_places[j], MOMENTS, 0), weights[j]
         add_row(observed, cell, weight, weighted, group_moments, row)
-        group_moments[row + np.uint64(WEIGHTS)] += weight
-        group_moments[row + np.uint64(SQUARES)] += weight * weight
+        group_moments[row + np.uint64(EXCESS)] += max(weight * (weight - 1.0), 0.0)
         word_at = at(places[j], SLOT_WORDS, SLOT_HELD)
         word = np.int64(slot_words[word_at])
         if word == NOTHING:
@@ -64,7 +63,7 @@ def find_buckets(count, codes, panes, block):
 @device
 def add_histograms(count, codes, panes, block):
     """Add observations whose buckets are found to the histograms of their groups."""
-    histograms = panes[5].reshape(-1)
+    histograms, all_excess = panes[5].reshape(-1), panes[6].reshape(-1)
     _, _, _, _, group_places, weights, _, buckets, present = block
     weighted, wide = codes[WEIGHTED], np.uint64(BUCKETS)
     for j in range(count):
@@ -75,6 +74,12 @@ def add_histograms(count, codes, panes, block):
                 share = weight if (weighted >> c) & 1 else 1.0
                 histograms[first + np.uint64(buckets[at(j, COLUMNS, c)])] += share
             first += wide
+        if weight > 1.0:
+            first, excess = at(group_places[j], COLUMNS * BUCKETS, 0), weight * (weight - 1.0)
+            for c in range(np.uint64(COLUMNS)):
+                if (there & weighted) >> c & 1:
+                    all_excess[first + np.uint64(buckets[at(j, COLUMNS, c)])] += excess
+                first += wide
 
 
 @device

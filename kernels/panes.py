@@ -49,8 +49,8 @@ COUNTED_BEFORE = -2  # for the pane that nobody reads: no neuron takes it for on
 SLOT_ROW, SLOT_GROUP, SLOT_RECORDS, SLOT_ERRORS, SLOT_HELD = range(5)
 SLOT_WORDS = 5
 
-# In the column of no value, of a group: the weights of its samples added up, and their squares.
-WEIGHTS, SQUARES = COUNT + VALUES, SUM + VALUES
+# In the column of no value, of a group: w (w - 1) added up over its samples, where w is above 1.
+EXCESS = SUM + VALUES
 
 # Words of a group in a pane: neurons with a record, and records.
 GROUP_ACTIVE, GROUP_RECORDS = range(2)
@@ -59,23 +59,24 @@ GROUP_WORDS = 2
 # A neuron's word for a pane: the window, plus one, above this many bits, which number its slot.
 SLOT_BITS = 21
 
-# What the kernels below share: (heads, slots, held, groups, group_moments, buckets).
+# What the kernels below share: (heads, slots, held, groups, group_moments, buckets, excess).
 #   heads          int64[panes, HEAD_WORDS]
 #   slots          int32[panes * slots, SLOT_WORDS]
 #   held           see held.py
 #   groups         int64[panes * groups, GROUP_WORDS]
 #   group_moments  float64[panes * groups, MOMENTS]
 #   buckets        float64[panes * groups * COLUMNS, histogram.BUCKETS]
+#   excess         the same, of w (w - 1) instead of w: see sampling_errors.py
 PANES_TYPE = (
     f"Tuple((int64[:,::1], int32[:,::1], {HELD_TYPE}, int64[:,::1], float64[:,::1],"
-    " float64[:,::1]))"
+    " float64[:,::1], float64[:,::1]))"
 )
 
 
 @device
 def _take_slot(pane, row, rows, panes):
     """Give a neuron a slot of a pane; returns its word for that pane."""
-    heads, slots, _, groups, _, _ = panes
+    heads, slots, _, groups, _, _, _ = panes
     slot, group = heads[pane, SLOTS_USED], rows[row, GROUP]
     heads[pane, SLOTS_USED] += 1
     held = ((heads[pane, WINDOW] + 1) << SLOT_BITS) | slot
@@ -98,7 +99,7 @@ def enter(count, owners, in_panes, rows, panes, places, group_places):
 
     Writes where its neuron and its group have their places there.
     """
-    heads, slots, held, groups, _, _ = panes
+    heads, slots, held, groups, _, _, _ = panes
     slots_per_pane = slots.shape[0] // heads.shape[0]
     groups_per_pane = groups.shape[0] // heads.shape[0]
     slot_words = slots.reshape(-1)
@@ -133,7 +134,7 @@ def enter(count, owners, in_panes, rows, panes, places, group_places):
 @device
 def _let_go_of(pane, panes):
     """Keep no longer what the neurons of a pane said."""
-    heads, slots, _, _, _, _ = panes
+    heads, slots, _, _, _, _, _ = panes
     first = pane * (slots.shape[0] // heads.shape[0])
     if heads[pane, BANK] != NO_BANK:
         for place in range(first, first + heads[pane, SLOTS_USED]):
@@ -169,7 +170,7 @@ def open_pane(pane, window, keeps, panes):
 
     `keeps`: 1 if what its neurons say will be asked for.
     """
-    heads, _, held, groups, group_moments, buckets = panes
+    heads, _, held, groups, group_moments, buckets, excess = panes
     groups_per_pane = groups.shape[0] // heads.shape[0]
     _let_go_of(pane, panes)
     heads[pane, WINDOW] = window
@@ -186,4 +187,6 @@ def open_pane(pane, window, keeps, panes):
                 high = bucket_of(group_moments[place, MAXIMUM + c])
                 for bucket in range(low, high + 1):
                     buckets[place * COLUMNS + c, bucket] = 0.0
+                if group_moments[place, EXCESS] > 0.0:
+                    excess[place * COLUMNS + c, low : high + 1] = 0.0
         reset_moments(place, group_moments)

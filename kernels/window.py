@@ -170,7 +170,7 @@ def fold(records, neurons, panes, beside, codes, notes, block, state):
     """
     tables, sliding = beside
     ids, times_ns, _, _, _, _, _, _ = records
-    heads, slots, _, _, _, _ = panes
+    heads, slots, _, _, _, _, _ = panes
     _, owners, in_panes, places, group_places, _, _, _, _ = block
     rows = neurons[0]
     while state[NEXT] < state[END]:

@@ -89,6 +89,7 @@ class Panes:
             self._group_words,
             self._group_moments,
             _sparse(count * groups * COLUMNS, histogram.BUCKETS),
+            _sparse(count * groups * COLUMNS, histogram.BUCKETS),
         )
 
     def open(self, window: int) -> None:
@@ -172,7 +173,7 @@ class Panes:
         results = (moments, percentiles, bounded)
         pane_readings.summarise(window % self.ring, self.arrays, self._ranks, self._merged, results)
         sampling = None
-        if (moments[:, panes.SQUARES] > moments[:, panes.WEIGHTS]).any():
+        if (moments[:, panes.EXCESS] > 0).any():
             sampling = self._sampling_errors(window)
         return Summary(moments, percentiles.reshape(rows, COLUMNS, -1), bounded, sampling)
 
@@ -180,10 +181,8 @@ class Panes:
         """How far what is estimated from samples may be off, by group and of all."""
         rows, ranks = self._groups + 1, self._ranks.size
         found = np.zeros((rows * COLUMNS, sampling_errors.words(ranks)))
-        room = np.zeros((2, ranks))
-        sampling_errors.estimate(
-            window % self.ring, self.arrays, self._ranks, self._merged, room, found
-        )
+        room, merged = np.zeros((2, ranks)), np.zeros((2, histogram.BUCKETS))
+        sampling_errors.estimate(window % self.ring, self.arrays, self._ranks, merged, room, found)
         return found.reshape(rows, COLUMNS, -1)
 
 

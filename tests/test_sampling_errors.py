@@ -54,7 +54,8 @@ class Program:
         for i, rate in enumerate(rates):
             threshold = round(rate * 2**32)
             bits = int(np.float32(2**32 / threshold).view(np.uint32))
-            self._words[layout.LANE_RATES // 8 + i] = bits << 32 | threshold
+            word = bits << 32 | threshold if rate < 1 else 0
+            self._words[layout.LANE_RATES // 8 + i] = word
         decisions = np.zeros(ids.size, np.int64)
         _admit_all(self._lane, ids, importances, decisions)
         found = decisions.astype(np.uint32).view(np.float32).astype(np.float64)
@@ -94,17 +95,22 @@ def metrics_of(windows: Windows) -> dict[str, Any]:
 
 
 class Trial:
-    """A window of which a part was kept, at rates that change, and what it says of the whole."""
+    """A window of which a part was kept, at rates that change, and what it says of the whole.
 
-    def __init__(self, seed: int) -> None:
+    Mixed: one class is kept whole, and says values that are a hundred times as large.
+    """
+
+    def __init__(self, seed: int, is_mixed: bool) -> None:
         random = np.random.default_rng(seed)
         ids = random.integers(1, NEURONS + 1, COUNT)
         classes = ids % 3
-        self.values = np.exp(random.normal(7, 1.2, COUNT) + 0.3 * classes).astype(np.int64)
+        beside = np.where(classes == 0, 4.5, 0.0) if is_mixed else 0.3 * classes
+        self.values = np.exp(random.normal(7, 1.2, COUNT) + beside).astype(np.int64)
+        least = np.array([1.0 if is_mixed else 0.03, 0.03, 0.03])
         PROGRAM.begin(seed)
         weights = np.concatenate(
             [
-                PROGRAM.weights(part, classes[at], random.uniform(0.03, 0.4, 3))
+                PROGRAM.weights(part, classes[at], np.maximum(least, random.uniform(0.03, 0.4, 3)))
                 for at in np.array_split(np.arange(COUNT), STEPS)
                 for part in (ids[at],)
             ]
@@ -122,10 +128,10 @@ class Trial:
         return float(np.sort(self.values)[math.ceil(percentile / 100 * COUNT) - 1])
 
 
-@pytest.fixture(scope="module")
-def trials() -> list[Trial]:
-    """One trial for each seed."""
-    return [Trial(seed) for seed in range(1, TRIALS + 1)]
+@pytest.fixture(scope="module", params=[False, True], ids=["alike", "mixed"])
+def trials(request: pytest.FixtureRequest) -> list[Trial]:
+    """One trial for each seed, of classes that are alike, or mixed."""
+    return [Trial(seed, request.param) for seed in range(1, TRIALS + 1)]
 
 
 def share(hits: list[bool]) -> float:
@@ -150,8 +156,9 @@ def test_intervals_hold_the_truth_as_often_as_said(trials: list[Trial]) -> None:
             low, high = interval
             exact = trial.exact(percentile)
             hits.append(low * (1 - RELATIVE_ERROR) <= exact <= high * (1 + RELATIVE_ERROR))
-        assert len(hits) > 0.9 * TRIALS
-        assert LEAST <= share(hits) <= MOST, percentile
+        assert len(hits) > 0.8 * TRIALS
+        # What buckets are off comes on top, and may hold the truth where samples do not.
+        assert LEAST <= share(hits) <= MOST + 0.01, percentile
 
 
 def test_estimates_are_not_biased_though_rates_change(trials: list[Trial]) -> None:
