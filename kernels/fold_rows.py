@@ -91,18 +91,35 @@ def add_row(typing_context, observed, source, weight, weighted, moments, row):
     """
 
     def generate(context, builder, signature, arguments):
-        _, source, weight, weighted, _, row = arguments
-        rows = Rows(context, builder, signature, arguments)
-        for lane in range(0, LANES, HALF):
-            values = rows.load(0, moved(builder, source, lane), F64)
-            applies = lanes_of(builder, weighted, first=lane)
-            share = builder.select(applies, spread(builder, weight), constant(F64, 1.0))
-            parts = _parts(builder, values, share)
-            _add_parts(builder, rows, 4, moved(builder, row, lane), parts)
+        _add_to(builder, Rows(context, builder, signature, arguments), arguments, (4,))
         return context.get_dummy_value()
 
     words = (observed, source, types.float64, types.int64, moments, row)
     return types.void(*words), generate
+
+
+@intrinsic
+def add_rows(typing_context, observed, source, weight, weighted, moments, row, others, other):
+    """The same to two rows at once, of moments and of others: what adds up is computed once."""
+
+    def generate(context, builder, signature, arguments):
+        _add_to(builder, Rows(context, builder, signature, arguments), arguments, (4, 6))
+        return context.get_dummy_value()
+
+    words = (observed, source, types.float64, types.int64, moments, row, others, other)
+    return types.void(*words), generate
+
+
+def _add_to(builder: Any, rows: Rows, arguments: Any, targets: tuple[int, ...]) -> None:
+    """Add a record to rows of moments, by the numbers of their arguments; cells follow them."""
+    _, source, weight, weighted, *_ = arguments
+    for lane in range(0, LANES, HALF):
+        values = rows.load(0, moved(builder, source, lane), F64)
+        applies = lanes_of(builder, weighted, first=lane)
+        share = builder.select(applies, spread(builder, weight), constant(F64, 1.0))
+        parts = _parts(builder, values, share)
+        for target in targets:
+            _add_parts(builder, rows, target, moved(builder, arguments[target + 1], lane), parts)
 
 
 def _parts(builder: Any, values: Any, share: Any) -> list[Any]:

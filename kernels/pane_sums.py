@@ -12,7 +12,7 @@ from rnts.kernels._jit import device
 from rnts.kernels.atomics import prefetch_word
 from rnts.kernels.bucket_rows import bucket_row
 from rnts.kernels.flat import at
-from rnts.kernels.fold_rows import add_row
+from rnts.kernels.fold_rows import add_row, add_rows
 from rnts.kernels.fold_state import COLUMN_DURATION, WEIGHTED
 from rnts.kernels.held import MOMENTS, NOT_KEPT, NOTHING, hold_first, open_statistics
 from rnts.kernels.histogram import BUCKETS
@@ -32,7 +32,6 @@ def add_moments(count, codes, panes, block):
     weighted, slot_words = codes[WEIGHTED], slots.reshape(-1)
     for j in range(count):
         cell, row, weight = at(j, COLUMNS, 0), at(group_places[j], MOMENTS, 0), weights[j]
-        add_row(observed, cell, weight, weighted, group_moments, row)
         group_moments[row + np.uint64(EXCESS)] += max(weight * (weight - 1.0), 0.0)
         word_at = at(places[j], SLOT_WORDS, SLOT_HELD)
         word = np.int64(slot_words[word_at])
@@ -43,7 +42,10 @@ def add_moments(count, codes, panes, block):
             word = open_statistics(word, heads[in_panes[j], BANK], codes, held)
             slot_words[word_at] = word
         if word > NOTHING:
-            add_row(observed, cell, weight, weighted, moments, at(word - 1, MOMENTS, 0))
+            own = at(word - 1, MOMENTS, 0)
+            add_rows(observed, cell, weight, weighted, moments, own, group_moments, row)
+        else:
+            add_row(observed, cell, weight, weighted, group_moments, row)
         places[j] = word - 1 if word > NOTHING else -1
 
 

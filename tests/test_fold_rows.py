@@ -51,6 +51,12 @@ def _add(observed, weight, weighted, moments):
     fold_rows.add_row(observed, np.uint64(0), weight, weighted, moments, np.uint64(1))
 
 
+@numba.njit
+def _add_to_two(observed, weight, weighted, moments, others):
+    one, two = np.uint64(1), np.uint64(3)
+    fold_rows.add_rows(observed, np.uint64(0), weight, weighted, moments, one, others, two)
+
+
 def _around_boundaries() -> np.ndarray:
     """Doubles beside each boundary of an octave, next to it and further and further away."""
     mantissas = np.array(histogram.boundary_mantissas(), np.int64) | 1023 << 52
@@ -135,7 +141,11 @@ def test_a_row_is_added_to_moments(observed: np.ndarray, weight: float, weighted
     """Weights, weighted sums and extremes grow, NaN changes nothing, nor anything beside them."""
     moments = np.tile(np.repeat([2.0, -5.0, 3.0, -3.0], LANES), 1)
     moments = np.concatenate([[9.0], moments, [9.0]])
+    both = moments.copy(), np.concatenate([[8.0, 8.0], moments])
     _add(observed, weight, weighted, moments)
+    _add_to_two(observed, weight, weighted, *both)
+    assert both[0].tolist() == moments.tolist()
+    assert both[1].tolist() == [8.0, 8.0, *moments.tolist()]
     for c in range(LANES):
         value = float(observed[c])
         count, total, least, most = 2.0, -5.0, 3.0, -3.0
