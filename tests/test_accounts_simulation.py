@@ -70,6 +70,7 @@ class World:
             if attached.path == segment.path and attached.death_descriptor >= 0:
                 os.close(attached.death_descriptor)
                 attached.death_descriptor = -1
+                self.collector._unwatched += 1  # as of one that was dead on arrival
 
     def start_agent(self) -> None:
         """The next life of the agent."""
