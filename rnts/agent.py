@@ -229,8 +229,10 @@ class Agent:
             self._link.wait(5)
         self._link.send(self._sender.bye())
         self._handover.end(self._sender)
+        # What is folded lies in windows that are open: its aggregator, too, may end before they do.
+        if self._sender.has_uncommitted:
+            self._sender.retained.spill_all(self._sender.received)
         if not self._sender.is_drained:
             _, records = self._sender.backlog()
-            self._sender.retained.spill_all(self._sender.received)
             kept = "; the next agent delivers them" if self._spooling.has_all else ""
             log.warning("ended without an answer to %d records%s", records, kept)

@@ -80,6 +80,12 @@ class Sender:
         return self.received >= self.next_number
 
     @property
+    def has_uncommitted(self) -> bool:
+        """Whether records were offered that are not known to lie in closed windows."""
+        kept = (*self.retained.sent, *self.retained.waiting)
+        return any(entry.counts for entry in kept if entry.last >= self.committed)
+
+    @property
     def is_suspect(self) -> bool:
         """Whether this endpoint has been silent for all its tries; the driver takes the next."""
         return not self.is_ready and self._tries > self.limits.retry_count

@@ -20,6 +20,19 @@ def test_the_quickest_message_tells_the_offset() -> None:
     assert offsets.of(1) is None
 
 
+def test_messages_that_waited_while_a_process_began_tell_no_offset() -> None:
+    """A second late, once or twice, is no clock; three times it is, and what is early is at once."""
+    offsets = ClockOffsets()
+    for seen in (None, None, SECOND):
+        offsets.note(1, 0, SECOND, 0)
+        assert offsets.of(1) == seen
+    offsets.note(2, SECOND, 0, 0)
+    assert offsets.of(2) == -SECOND
+    offsets.forget(1)
+    offsets.note(1, 0, SECOND, 0)
+    assert offsets.of(1) is None
+
+
 def test_what_is_off_by_more_than_a_quarter_of_a_second_is_said() -> None:
     """In words, with the direction; less is nobody's concern."""
     assert clock_notice(None) is None

@@ -112,6 +112,30 @@ def test_an_agent_that_ends_in_an_outage_leaves_all_to_the_next() -> None:
     assert books["aggregated"] == attempts
 
 
+def end(process: Process) -> None:
+    """End a process as a service manager does."""
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) in (0, 143)
+
+
+def test_agent_and_aggregator_that_end_and_begin_again_lose_nothing() -> None:
+    """What lay in windows that were open at the end comes again, though it had been folded."""
+    with program() as producer, ExitStack() as stack:
+        aggregator, agent = start_aggregator(stack), start_agent(stack)
+        until(lambda: has_agent(snapshot()))
+        attempts = 0
+        for _ in range(2):
+            attempts += record(producer, 1)
+            until(lambda: settled(accounting()) == attempts)
+            end(agent)
+            end(aggregator)
+            assert spooled_records() > 0
+            aggregator, agent = start_aggregator(stack), start_agent(stack)
+        books = balanced(attempts)
+    assert books["dropped"] == {}
+    assert books["aggregated"] == attempts
+
+
 def test_a_killed_aggregator_is_sent_what_is_spooled() -> None:
     """What went to disk meanwhile comes back in order; nothing is lost."""
     with program() as producer, ExitStack() as stack:
