@@ -227,12 +227,14 @@ class Agent:
         while not self._lives.is_drained and time.monotonic_ns() < deadline_ns:
             self._deliver(time.monotonic_ns())
             self._link.wait(5)
-        self._link.send(self._sender.bye())
         self._handover.end(self._sender)
         # What is folded lies in windows that are open: its aggregator, too, may end before they do.
         if self._sender.has_uncommitted:
             self._sender.retained.spill_all(self._sender.received)
+        is_left = not self._sender.is_drained and self._spooling.has_all
+        if not is_left:  # else windows wait for the next agent, as far as they wait for anybody
+            self._link.send(self._sender.bye())
         if not self._sender.is_drained:
             _, records = self._sender.backlog()
-            kept = "; the next agent delivers them" if self._spooling.has_all else ""
+            kept = "; the next agent delivers them" if is_left else ""
             log.warning("ended without an answer to %d records%s", records, kept)

@@ -21,7 +21,7 @@ def test_the_quickest_message_tells_the_offset() -> None:
 
 
 def test_messages_that_waited_while_a_process_began_tell_no_offset() -> None:
-    """A second late, once or twice, is no clock; three times it is, and what is early is at once."""
+    """A second late, twice, is no clock; three times it is, and what is early is so at once."""
     offsets = ClockOffsets()
     for seen in (None, None, SECOND):
         offsets.note(1, 0, SECOND, 0)

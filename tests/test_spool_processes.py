@@ -123,10 +123,9 @@ def test_agent_and_aggregator_that_end_and_begin_again_lose_nothing() -> None:
     with program() as producer, ExitStack() as stack:
         aggregator, agent = start_aggregator(stack), start_agent(stack)
         until(lambda: has_agent(snapshot()))
-        attempts = 0
-        for _ in range(2):
-            attempts += record(producer, 1)
-            until(lambda: settled(accounting()) == attempts)
+        for attempts in (BATCH, 2 * BATCH):
+            record(producer, 1)
+            until(lambda attempts=attempts: settled(accounting()) == attempts)  # type: ignore[misc]
             end(agent)
             end(aggregator)
             assert spooled_records() > 0
