@@ -60,7 +60,7 @@ def test_the_last_frame_has_the_last_status(
 def test_who_leaves_records_to_the_next_is_still_waited_for(
     has_spool: bool, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else windows would close before what is spooled of them comes; without a spool nothing does."""
+    """Else windows would close before the next one brings them; without a spool nothing comes."""
     monkeypatch.setattr(rnts.agent, "_DRAIN_AT_END_NS", 0)
     limits = Limits(retained_bytes_max=1 << 24, timeout_ns=100 * MS, retry_count=100)
     spool = SpoolOptions(runtime_folder / "spool", SpoolLimits(1 << 20, 1 << 16, "none"))
