@@ -1,13 +1,13 @@
 """What became of expressions: which are true of whom that were not before, and who has most of it.
 
 Guarantee: each change of a truth that a client may be told of is written down once. Nothing is said
-of what stayed as it was, so it costs no more than reading and writing a value: 2 ns an entity and
-expression.
+of what stayed as it was. Cost: 2 ns an entity and expression; where entities stand side by side,
+blocks in which nothing has flipped go as vectors, at a third of that.
 """
 
 import numpy as np
 
-from rnts.kernels._jit import kernel
+from rnts.kernels._jit import device, kernel
 from rnts.kernels.neurons import GROUP as ROW_GROUP
 from rnts.kernels.neurons import HEALTH, NO_GROUP
 from rnts.kernels.sliding_panes import extreme_of, total_of
@@ -22,7 +22,70 @@ UNSAID, IS_FALSE, IS_TRUE, IS_LOST = range(4)
 IS_QUANTITY, TELLS_UNKNOWN, VALUES, CODES, HAS_CHANGED = range(5)
 EXPRESSION_WORDS = 5
 
+BLOCK = 512  # entities that are looked at together
 WORST = 3  # neurons that are named of an entity
+
+
+@device
+def _note_quantity(entities, truth, expression, cells, codes):
+    """Keep what a quantity is of each entity, and whether that has changed of any."""
+    first, code_first = expression[VALUES], expression[CODES]
+    for i in range(entities.size):
+        entity, value = entities[i], truth[i]
+        is_unknown = np.isnan(value)
+        now = UNSAID if is_unknown else IS_TRUE
+        before = codes[code_first + entity]
+        if now != before or (not is_unknown and cells[first + entity] != value):
+            expression[HAS_CHANGED] = 1
+        cells[first + entity] = value
+        codes[code_first + entity] = now
+
+
+@device
+def _code(is_true, before, tells_unknown):
+    """What stands for an entity now; without branches, so that loops become vectors."""
+    is_lost = (before >= IS_TRUE) | ((before == IS_FALSE) & tells_unknown)
+    unknown = IS_LOST if is_lost else UNSAID
+    known = IS_TRUE if is_true != 0.0 else IS_FALSE
+    return unknown if np.isnan(is_true) else known
+
+
+@device
+def _have_flipped(first, truth, codes, tells_unknown):
+    """Whether anything has changed of entities that stand side by side, from `first` on."""
+    before = codes[first : first + truth.size]
+    changed = 0
+    for i in range(truth.size):
+        changed |= before[i] ^ _code(truth[i], np.int64(before[i]), tells_unknown)
+    return changed != 0
+
+
+@device
+def _note_flips(r, entities, truth, expression, codes, flips, found):
+    """Write down what has flipped; returns how many flips there are by now."""
+    code_first, tells_unknown = expression[CODES], expression[TELLS_UNKNOWN] != 0
+    for i in range(entities.size):
+        entity = entities[i]
+        before = codes[code_first + entity]
+        now = _code(truth[i], before, tells_unknown)
+        if now != before:
+            codes[code_first + entity] = now
+            if now >= IS_TRUE or before >= IS_TRUE:
+                flips[found, 0], flips[found, 1], flips[found, 2] = r, entity, now
+                found += 1
+    return found
+
+
+@device
+def _keep(first, values, entities, is_run, cells):
+    """Keep what the entities' values are."""
+    if is_run:
+        kept = cells[first + entities[0] :][: values.size]
+        for i in range(kept.size):
+            kept[i] = values[i]
+        return
+    for i in range(values.size):
+        cells[first + entities[i]] = values[i]
 
 
 @kernel(
@@ -34,32 +97,25 @@ def note(entities, truth, values, expressions, cells, codes, flips):
 
     A flip is (expression, entity, code now). There is room for all of them.
     """
-    found = 0
+    found, count = 0, entities.size
+    if count == 0:
+        return 0
+    is_run = True  # one after the other, as all of a population are
+    for i in range(count):
+        is_run &= entities[i] == entities[0] + i
     for r in range(expressions.shape[0]):
-        first, code_first = expressions[r, VALUES], expressions[r, CODES]
-        for i in range(entities.size):
-            entity = entities[i]
-            before, is_true = codes[code_first + entity], truth[r, i]
-            is_unknown = np.isnan(is_true)
-            if expressions[r, IS_QUANTITY] != 0:
-                now = UNSAID if is_unknown else IS_TRUE
-                if now != before or (not is_unknown and cells[first + entity] != is_true):
-                    expressions[r, HAS_CHANGED] = 1
-                cells[first + entity] = is_true
-                codes[code_first + entity] = now
+        expression = expressions[r]
+        if expression[IS_QUANTITY] != 0:
+            _note_quantity(entities, truth[r], expression, cells, codes)
+            continue
+        _keep(expression[VALUES], values[r], entities, is_run, cells)
+        code_first, tells_unknown = expression[CODES], expression[TELLS_UNKNOWN] != 0
+        for start in range(0, count, BLOCK):
+            block = entities[start : start + BLOCK]
+            is_true = truth[r][start : start + BLOCK]
+            if is_run and not _have_flipped(code_first + block[0], is_true, codes, tells_unknown):
                 continue
-            cells[first + entity] = values[r, i]
-            if not is_unknown:
-                now = IS_TRUE if is_true != 0.0 else IS_FALSE
-            elif before >= IS_TRUE or (before == IS_FALSE and expressions[r, TELLS_UNKNOWN] != 0):
-                now = IS_LOST
-            else:
-                now = UNSAID
-            if now != before:
-                codes[code_first + entity] = now
-                if now >= IS_TRUE or before >= IS_TRUE:
-                    flips[found, 0], flips[found, 1], flips[found, 2] = r, entity, now
-                    found += 1
+            found = _note_flips(r, block, is_true, expression, codes, flips, found)
     return found
 
 
