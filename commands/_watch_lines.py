@@ -9,6 +9,7 @@ import typer
 
 from rnts.commands._format import clock, visible
 from rnts.commands._watched import Watched, labels_in_words, truth_of
+from rnts.reflex.told_certainty import certainty_document
 from rnts.standing.view import News
 
 
@@ -61,7 +62,9 @@ class PlainLines(Lines):
     def news(self, watched: Watched, news: News) -> None:
         """A line for each entity."""
         for change in news.changes:
-            self._line(watched, change.labels, watched.value_in_words(change))
+            words = watched.value_in_words(change)
+            certainty = watched.certainty_in_words(change)
+            self._line(watched, change.labels, f"{words}  {certainty}" if certainty else words)
         gone = "no longer true" if watched.is_condition else "gone"
         for labels in news.gone:
             self._line(watched, labels, gone)
@@ -87,6 +90,7 @@ class JsonLines(Lines):
         for change in news.changes:
             more: dict[str, Any] = {"truth": truth_of(change)} if watched.is_condition else {}
             more |= {"value": watched.value(change), "unit": watched.unit or None}
+            more |= certainty_document(change.certainty)
             if change.worst:
                 more["worst"] = [
                     {"neuron": each.neuron, "share": each.share} for each in change.worst

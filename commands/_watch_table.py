@@ -91,6 +91,10 @@ def _section(one: Watched) -> Section:
     columns.append(Column("value", 18))
     entities = sorted(one.view.entities.values(), key=_weight)
     rows = [[*_names(change, names), _value(one, change)] for change in entities]
+    if any(change.certainty for change in entities):
+        columns.append(Column("certain", 24, share=1, rank=len(names), is_text=True))
+        for row, change in zip(rows, entities, strict=True):
+            row.append((one.certainty_in_words(change), LABEL))
     return Section(one.text, columns, rows, len(rows) + one.view.omitted)
 
 

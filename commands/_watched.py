@@ -7,6 +7,7 @@ from typing import Any
 
 from rnts.errors import UsageError
 from rnts.reflex.change import Change
+from rnts.reflex.told_certainty import in_words
 from rnts.rules.condition import Condition, parse_quantity
 from rnts.rules.faults import Fault, RuleError
 from rnts.rules.nodes import STATE, TRUTH
@@ -78,6 +79,10 @@ class Watched:
         truth = truth_of(change)
         said = "unknown" if truth is None else "true" if truth else "false"
         return f"{said} ({words})" if words else said
+
+    def certainty_in_words(self, change: Change) -> str:
+        """How certain the value is; empty where nothing is known of that."""
+        return in_words(change.certainty) if change.certainty else ""
 
 
 def truth_of(change: Change) -> bool | None:

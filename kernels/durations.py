@@ -45,6 +45,13 @@ def _value_of(coarse):
 
 
 @device
+def edges_of(coarse):
+    """The bounds of a bucket that is neither the first nor the last."""
+    lower = 2.0 ** ((coarse - 1) / (1 << COARSE_SCALE) + EXPONENT_FIRST)
+    return lower, 2.0 ** (coarse / (1 << COARSE_SCALE) + EXPONENT_FIRST)
+
+
+@device
 def quantiles_within(buckets, percentiles, minimum, maximum, values):
     """Nearest-rank percentiles of one small histogram; see `quantiles`."""
     coarse, last = coarse_of(bucket_of(minimum)), coarse_of(bucket_of(maximum))

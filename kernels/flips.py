@@ -7,7 +7,7 @@ blocks in which nothing has flipped go as vectors, at a third of that.
 
 import numpy as np
 
-from rnts.kernels._jit import device, kernel
+from rnts.kernels._jit import device, inlined, kernel
 from rnts.kernels.neurons import GROUP as ROW_GROUP
 from rnts.kernels.neurons import HEALTH, NO_GROUP
 from rnts.kernels.sliding_panes import extreme_of, total_of
@@ -24,6 +24,8 @@ EXPRESSION_WORDS = 5
 
 BLOCK = 512  # entities that are looked at together
 WORST = 3  # neurons that are named of an entity
+# Words of what the worst are looked for of, see `find_worst`.
+OF_SERIES, IN_STATE, OF_SCOPE, FIRST_PLACE = range(4)
 
 
 @device
@@ -119,42 +121,58 @@ def note(entities, truth, values, expressions, cells, codes, flips):
     return found
 
 
+@inlined
+def _part_of(s, row, plan, cells):
+    """A neuron's part of a series by neuron: its greatest of a series of maxima, else its sum."""
+    if plan[s, STATISTIC] == MAXIMUM:
+        return extreme_of(s, row, plan, cells)
+    return total_of(s, row, plan, cells)
+
+
+@inlined
+def _take_place(row, value, who, much):
+    """Put a neuron among the worst of an entity, if it is one of them."""
+    for rank in range(WORST):
+        if value > much[rank]:
+            for lower in range(WORST - 1, rank, -1):
+                much[lower] = much[lower - 1]
+                who[lower] = who[lower - 1]
+            much[rank] = value
+            who[rank] = row
+            return
+
+
 @kernel(
-    f"void(int64, int64, int64, int64, {SLIDING_TYPE}, int64[:,::1], int64[::1],"
+    f"void(int64[:,::1], int64, {SLIDING_TYPE}, int64[:,::1], int64[::1],"
     " Tuple((int64[:,::1], float64[:,::1])))"
 )
-def find_worst(s, state_wanted, scope, used, sliding, rows, places, worst):
-    """Find the neurons that have most of a series by neuron, of several entities at once.
+def find_worst(wanted, used, sliding, rows, places, worst):
+    """Find the neurons that have most of series by neuron, of all entities that are wanted.
 
-    `places` gives each entity of the scope its row in `worst`, (rows of neurons, values), or -1.
-    With `state_wanted` at least 0 a neuron has 1 if that is its health, whatever the series. The
-    last column of the values is the whole: the sum, or the greatest of a series of maxima.
+    A row of `wanted` is (series, state, scope, where its places begin); with a state of at least 0
+    a neuron has 1 if that is its health, whatever the series. `places` gives each entity of the
+    scope its row in `worst`, (rows of neurons, values), or -1. The last column of the values is the
+    whole: the sum, or the greatest of a series of maxima.
     """
     _, plan, cells, _, _, hosts, _, _, _, _, _, _ = sliding
     who, much = worst
-    is_maximum = state_wanted < 0 and plan[s, STATISTIC] == MAXIMUM
     for row in range(1, used + 1):
-        if rows[row, ROW_GROUP] == NO_GROUP:
+        group = rows[row, ROW_GROUP]
+        if group == NO_GROUP:
             continue
-        entity = rows[row, ROW_GROUP] if scope == GROUP else (hosts[row] if scope == HOST else 0)
-        place = places[entity]
-        if place < 0:
-            continue
-        if state_wanted >= 0:
-            value = 1.0 if rows[row, HEALTH] == state_wanted else 0.0
-        elif is_maximum:
-            value = extreme_of(s, row, plan, cells)
-        else:
-            value = total_of(s, row, plan, cells)
-        if not value > 0.0:
-            continue
-        whole = much[place, WORST]
-        much[place, WORST] = max(whole, value) if is_maximum else whole + value
-        for rank in range(WORST):
-            if value > much[place, rank]:
-                for lower in range(WORST - 1, rank, -1):
-                    much[place, lower] = much[place, lower - 1]
-                    who[place, lower] = who[place, lower - 1]
-                much[place, rank] = value
-                who[place, rank] = row
-                break
+        for w in range(wanted.shape[0]):
+            scope, s = wanted[w, OF_SCOPE], wanted[w, OF_SERIES]
+            entity = group if scope == GROUP else (hosts[row] if scope == HOST else 0)
+            place = places[wanted[w, FIRST_PLACE] + entity]
+            if place < 0:
+                continue
+            if wanted[w, IN_STATE] >= 0:
+                value = 1.0 if rows[row, HEALTH] == wanted[w, IN_STATE] else 0.0
+            else:
+                value = _part_of(s, row, plan, cells)
+            if not value > 0.0:
+                continue
+            is_greatest = wanted[w, IN_STATE] < 0 and plan[s, STATISTIC] == MAXIMUM
+            whole = much[place, WORST]
+            much[place, WORST] = max(whole, value) if is_greatest else whole + value
+            _take_place(row, value, who[place], much[place])

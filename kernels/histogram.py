@@ -108,6 +108,17 @@ def value_of(bucket):
 
 
 @device
+def edges_of(bucket):
+    """The least and the greatest value of a bucket for which the guarantee holds, or of zero."""
+    if bucket == ZERO:
+        return 0.0, 0.0
+    magnitude = abs(bucket - ZERO) - 1
+    near = 2.0 ** ((magnitude - 1) / BUCKETS_PER_OCTAVE + EXPONENT_MIN)
+    far = 2.0 ** (magnitude / BUCKETS_PER_OCTAVE + EXPONENT_MIN)
+    return (near, far) if bucket > ZERO else (-far, -near)
+
+
+@device
 def is_bounded(bucket):
     """Whether the guarantee holds for a quantile that falls into this bucket."""
     magnitude = abs(bucket - ZERO) - 1

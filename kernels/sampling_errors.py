@@ -42,7 +42,7 @@ def _are_enough(expected, weight, excess, usual):
 
 
 @device
-def _squares(weight, excess):
+def squares_of(weight, excess):
     """The excess of each sample squared, added up over those of a bucket, which are alike.
 
     They are weight^2 / (weight + excess) samples.
@@ -51,7 +51,7 @@ def _squares(weight, excess):
 
 
 @device
-def _widened(variance, squares):
+def widened(variance, squares):
     """The standard error of what has this variance, a sum over samples whose squares add up so.
 
     A few heavy samples tell little of how far off they are: Satterthwaite's degrees of freedom say
@@ -64,23 +64,23 @@ def _widened(variance, squares):
 
 
 @device
-def _put_ends(column, excess, percentiles, room, out):
+def put_ends(column, excess, percentiles, room, out):
     """Write the ends of the intervals of percentiles; `excess`: by bucket, and all of it."""
     histogram, moments = column
     total, _, minimum, maximum = moments
     errors, whole, squares = excess
     bucket, last, count = bucket_of(minimum), bucket_of(maximum), percentiles.size
     reached, below = histogram[bucket], errors[bucket]
-    squares_below = _squares(reached, below)
+    squares_below = squares_of(reached, below)
     for i in range(count):
         share = percentiles[i] / 100.0
         while reached < share * total and bucket < last:
             bucket += 1
             reached += histogram[bucket]
             below += errors[bucket]
-            squares_below += _squares(histogram[bucket], errors[bucket])
+            squares_below += squares_of(histogram[bucket], errors[bucket])
         above, squares_above = max(whole - below, 0.0), max(squares - squares_below, 0.0)
-        error = _widened(
+        error = widened(
             (1.0 - share) ** 2 * below + share**2 * above,
             (1.0 - share) ** 4 * squares_below + share**4 * squares_above,
         ) / total  # fmt: skip
@@ -117,14 +117,14 @@ def _estimate_one(column, errors, percentiles, room, out):
         if excess > 0.0:
             off = min(max(value_of(bucket), minimum), maximum) - mean
             spread += excess * off * off
-            spread_squares += _squares(weight, excess) * off**4
+            spread_squares += squares_of(weight, excess) * off**4
             whole += excess
-            squares += _squares(weight, excess)
+            squares += squares_of(weight, excess)
     if whole > 0.0:
         out[EFFECTIVE] = count * count / whole
-        out[OF_MEAN] = _widened(spread, spread_squares) / count
-        out[OF_COUNT] = _widened(whole, squares)
-        _put_ends(column, (errors, whole, squares), percentiles, room, out)
+        out[OF_MEAN] = widened(spread, spread_squares) / count
+        out[OF_COUNT] = widened(whole, squares)
+        put_ends(column, (errors, whole, squares), percentiles, room, out)
 
 
 @device

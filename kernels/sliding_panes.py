@@ -39,7 +39,7 @@ def _empty(s, line, pane, plan, cells, small):
     if statistic == DURATIONS:
         first = 2 * line + pane * durations.BUCKETS
         small[first : first + durations.BUCKETS] = np.float32(0.0)
-    elif statistic == HISTOGRAM:
+    elif statistic >= HISTOGRAM:
         first, total = line + pane * HISTOGRAM_WORDS, line + plan[s, PANES] * HISTOGRAM_WORDS
         lowest, highest = np.int64(cells[first + LOWEST]), np.int64(cells[first + HIGHEST])
         if lowest > 0:

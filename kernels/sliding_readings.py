@@ -8,7 +8,7 @@ import numpy as np
 
 from rnts.kernels._jit import device, inlined, kernel
 from rnts.kernels.fold_rows import NUMBER_LIMIT, WHOLE_COLUMNS
-from rnts.kernels.neurons import HEALTH, SEEN
+from rnts.kernels.neurons import HEALTH, HEALTH_TIME, HEALTH_UNKNOWN, SEEN
 from rnts.kernels.neurons import LAST as ROW_LAST
 from rnts.kernels.sliding_panes import (
     change_of,
@@ -31,13 +31,14 @@ from rnts.kernels.sliding_state import (
     WIDTH,
 )
 
-# How a reading is computed. Of a row of the table: its last value, its health.
-LAST_VALUE, HEALTH_STATE = 0, 1
+# How a reading is computed. Of a row of the table: its last value; its health, once it said it;
+# the same, or that it is unknown.
+LAST_VALUE, SAID_HEALTH, HEALTH_STATE = range(3)
 # Of series A, or A and B: sum; A where B is; A / B; A a second; extreme; change; time since A.
-TOTAL, WHERE, MEAN, RATE, EXTREME, CHANGE, ABSENT = range(2, 9)
+TOTAL, WHERE, MEAN, RATE, EXTREME, CHANGE, ABSENT = range(3, 10)
 # Errors A among increases B (told: C) or samples D; percentiles of A with extremes B and C.
-ERROR_SHARE, DURATION, PERCENTILE = 9, 10, 11
-COUNTED_NEURONS = 12  # row A of the counts of what is distinct
+ERROR_SHARE, DURATION, PERCENTILE = range(10, 13)
+COUNTED_NEURONS = 13  # row A of the counts of what is distinct
 
 # Words of a reading; WITHIN is its window.
 FUNCTION, OF_SCOPE, OF_COLUMN, A, B, C, D, WITHIN = range(8)
@@ -53,9 +54,13 @@ SCRATCH_TYPE = "Tuple((float32[::1], float64[::1]))"
 def _from_rows(reading, entities, rows, out):
     """Last values and health, of neurons."""
     column = reading[OF_COLUMN]
-    if reading[FUNCTION] == HEALTH_STATE:
+    if reading[FUNCTION] != LAST_VALUE:
         for i in range(entities.size):
-            out[i] = np.float64(rows[entities[i], HEALTH])
+            row = entities[i]
+            state = rows[row, HEALTH]
+            is_said = state != HEALTH_UNKNOWN or rows[row, HEALTH_TIME] != 0
+            is_known = is_said or reading[FUNCTION] == HEALTH_STATE
+            out[i] = np.float64(state) if is_known else np.nan
         return
     for i in range(entities.size):
         row = entities[i]

@@ -54,7 +54,8 @@ from rnts.kernels.notices import note_events, note_health, note_links
 from rnts.kernels.observations import observe
 from rnts.kernels.pane_sums import add_durations, add_histograms, add_moments, find_buckets
 from rnts.kernels.panes import PANES_TYPE, WINDOW, enter
-from rnts.kernels.sliding import arrive, arrive_samples
+from rnts.kernels.sliding import arrive
+from rnts.kernels.sliding_samples import arrive_samples
 from rnts.kernels.sliding_state import SLIDING_TYPE
 
 

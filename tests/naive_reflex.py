@@ -175,7 +175,9 @@ class NaiveReflex(NaiveWindows):
             raw = self.last.get((entity, metric))
             usable = raw is not None and abs(raw) < 1e250
             return float(raw) if raw is not None and usable else None
-        if name == "health":
+        if name in ("health", "health_or_unknown"):
+            if name == "health" and entity not in self.health:
+                return None
             return float(self.health.get(entity, (0, 3))[1])
         if name == "absent":
             return self._absent(mine, reading, entity)

@@ -73,6 +73,7 @@ def number(node: ast.expr, read: Read) -> Value:
         case ast.BoolOp(op=op, values=values):
             return joined([number(value, read) for value in values], isinstance(op, ast.And))
         case ast.Compare(left=left, ops=ops, comparators=others):
+            read = _reading_of(node, read)
             sides = [number(side, read) for side in (left, *others)]
             pairs = zip(ops, sides[:-1], sides[1:], strict=True)
             return joined([compared(*pair) for pair in pairs], True)
@@ -87,8 +88,19 @@ def shown(node: ast.expr, read: Read) -> Value:
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return shown(operand, read)
         case ast.Compare(left=left, comparators=others):
-            return number(next(side for side in (left, *others) if depends(side)), read)
+            shown_side = next(side for side in (left, *others) if depends(side))
+            return number(shown_side, _reading_of(node, read))
     return number(node, read)
+
+
+def _reading_of(node: ast.expr, read: Read) -> Read:
+    """Who never said how it is, is unknown where that is what is asked."""
+    if not any(
+        isinstance(each, ast.Constant) and each.value == "unknown" for each in ast.walk(node)
+    ):
+        return read
+    named = {"health": "health_or_unknown"}
+    return lambda function, metric, window: read(named.get(function, function), metric, window)
 
 
 def depends(node: ast.expr) -> bool:

@@ -16,6 +16,7 @@ from rnts.alerts.memory import Memory
 from rnts.alerts.rule import Receiver
 from rnts.alerts.storm import STORM_MIN
 from rnts.alerts.suppression import Inhibition, Silence
+from rnts.alerts.watched import sample_of
 from rnts.reflex.change import Changes
 
 MANY = STORM_MIN + 50
@@ -61,8 +62,9 @@ class Pair:
         event_ns = EPOCH + self.whole.now_ns
         for changes in handed:
             self.whole.table.lives.observe_all(rule, changes, event_ns)
-            for labels, truth, value, _ in changes:
-                self.single.table.observe(rule, dict(labels), truth, value, event_ns)
+            for change in changes:
+                sample = sample_of(change, event_ns, math.nan)
+                self.single.table.lives.observe(rule, change.labels, sample)
         told = self.whole.tick()
         assert told == self.single.tick()
         self.compare()

@@ -14,7 +14,7 @@ BY_NEURON = {
     "max(queue_depth) > 9 by neuron": 64 + 9,
     "mean(queue_depth) over 5s > 9 by neuron": 128 + 9,
     "error_rate > 0.5 by neuron": 256 + 9,
-    "p99_processing_time_ms > 9 by neuron": 4_304 + 9,
+    "p99_processing_time_ms > 9 by neuron": 4_376 + 9,
     "absent(activation_count, 5s) by neuron": 8 + 9,
 }
 

@@ -297,7 +297,7 @@ def test_others_are_looked_at_without_being_touched() -> None:
         ("max(queue_depth) by neuron", 64),
         ("mean(queue_depth) by neuron", 128),
         ("error_rate by neuron", 256),
-        ("p99(processing_time_ms) by neuron", 4_304),
+        ("p99(processing_time_ms) by neuron", 4_376),
         ("absent(queue_depth) by neuron", 8),
         ("delta(queue_depth) by neuron", 64),
     ],

@@ -6,6 +6,7 @@ import pytest
 from test_reflex import CRITICAL, DEACTIVATED, HEALTHY, Town, neuron
 
 from rnts.reflex import listing
+from rnts.rules.condition import parse_quantity
 from rnts.text import name_to_id
 
 SICK = "health_status == 'critical'"
@@ -57,8 +58,11 @@ def test_who_has_other_labels_is_another() -> None:
     assert town.news(SICK) == [(neuron("a", "g", "h"), 0, HEALTHY)]
 
 
-def test_who_was_only_named_is_not_known() -> None:
-    """Agents name neurons that are silent, too; their health is not known before they report."""
+def test_who_has_not_said_how_it_is_is_not_known() -> None:
+    """Neither by a name, which agents repeat of the silent, nor by a sample without health.
+
+    So it is after a restart of the aggregator: a critical neuron has not recovered by reporting.
+    """
     town = Town()
     town.watch(SICK)
     town.engine.ask_about(SICK, [("default", "", "a")])
@@ -67,7 +71,30 @@ def test_who_was_only_named_is_not_known() -> None:
     assert town.news(SICK) == []
     town.step(10, town.sample(A, queue_depth=1))
     town.step(1_000)
-    assert [truth for _, truth, _ in town.news(SICK)] == [0]
+    assert town.news(SICK) == [] and town.gone(SICK) == ()
+    town.step(10, town.sample(A, health=HEALTHY))
+    town.step(1_000)
+    assert town.news(SICK) == [(neuron("a"), 0, HEALTHY)]
+
+
+def test_who_never_said_how_it_is_is_unknown() -> None:
+    """That is what it is; whether it is in any other state nobody knows, nor that it is in none."""
+    texts = ("health == 'unknown'", "health != 'healthy'", "not health == 'critical'", SICK)
+    town = Town()
+    for text in texts:
+        town.watch(text, lists_unknown=True)
+    town.engine.register("state", parse_quantity("health_status"))
+
+    def truths() -> list[list[float]]:
+        return [[truth for _, truth, _ in town.news(text)] for text in texts]
+
+    town.step(10, town.name(A, "a"), town.sample(A, queue_depth=1))
+    assert truths() == [[1], [], [], []]
+    assert town.news("state")[0][2] == 3
+    town.step(10, town.sample(A, health=CRITICAL))
+    assert truths() == [[0], [1], [], [1]]
+    town.step(10, town.sample(A, health=3))  # which it says itself now
+    assert truths() == [[1], [], [1], [0]]
 
 
 def test_who_is_unknown_is_not_told_of() -> None:

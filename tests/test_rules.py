@@ -37,7 +37,7 @@ def number(text: str) -> float | None:
 
 def test_manual_has_examples() -> None:
     """The pattern finds the table that the next test runs."""
-    assert len(EXAMPLES) == 13
+    assert len(EXAMPLES) == 15
 
 
 @pytest.mark.parametrize(("text", "read", "truth", "value"), EXAMPLES)

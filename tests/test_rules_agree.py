@@ -107,7 +107,7 @@ def drawn_readings(draw: Any, program: Program, entities: int) -> NDArray[np.flo
     """Numbers, or what is unknown, for each reading and entity."""
     rows = []
     for reading in program.readings:
-        most = {"health": 3, "absent": 1}.get(reading.function)
+        most = {"health": 3, "health_or_unknown": 3, "absent": 1}.get(reading.function)
         few = st.sampled_from([math.nan, *map(float, range((most or 0) + 1))])
         one = few if most else VALUES
         rows.append(draw(st.lists(one, min_size=entities, max_size=entities)))

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from rnts.alerts.action import ActionError
 from rnts.alerts.notification import RESOLVED_KIND, Notification
 from rnts.credentials import hide_http
+from rnts.reflex.told_certainty import seen_in_words
 
 _ANSWER_BYTES_MAX = 500  # of what a server says about its refusal
 _FINAL = {400, 401, 403, 404, 405, 410, 413, 415, 422}  # to say it again would not help
@@ -113,6 +114,7 @@ class AlertmanagerAction(WebhookAction):
                 "summary": notification.title,
                 "condition": alert["condition"],
                 "value": str(alert["value"]),
+                **({"certainty": words} if (words := seen_in_words(alert)) else {}),
                 "key": alert["key"],
                 "suggested_causes": "; ".join(notification.suggested_causes),
             },

@@ -2,12 +2,14 @@
 
 import json
 import logging
+from typing import Any
 
 from rnts.alerts.action import ActionError
 from rnts.alerts.notification import Notification
 from rnts.alerts.rule import CRITICAL
 from rnts.errors import ConnectError
 from rnts.links.zmq_publish import PublishLink
+from rnts.reflex.told_certainty import seen_in_words
 
 log = logging.getLogger("rnts.alerts")
 NOTES_MAX = 3
@@ -51,6 +53,15 @@ class PublishAction:
         return f"publish {notification.title} as {self._topic}"
 
 
+def _certain(alert: dict[str, Any]) -> str:
+    """How certain the value of an alert is; empty where nobody knows."""
+    words, value = seen_in_words(alert), alert["value"]
+    if not words or value is None:
+        return ""
+    entity = ",".join(f"{name}={each}" for name, each in alert["labels"].items())
+    return " ".join(filter(None, (entity, f"{value:g}", alert["bound"], f"({words})")))
+
+
 def describe_in_full(notification: Notification) -> str:
     """One line: what, where, how bad, who is worst, and what to look at."""
     seen = [
@@ -62,6 +73,8 @@ def describe_in_full(notification: Notification) -> str:
         parts += notes[:NOTES_MAX]
     elif seen:
         parts.append("worst: " + ", ".join(seen))
+    if certain := list(filter(None, map(_certain, notification.alerts)))[:NOTES_MAX]:
+        parts.append("certain: " + "; ".join(certain))
     if notification.suggested_causes:
         parts.append("look at: " + ", ".join(notification.suggested_causes))
     return "; ".join(parts)

@@ -12,6 +12,7 @@ _OF_SILENCE = (
 _BY_FUNCTION = {
     "absent": _OF_SILENCE,
     "health": ("the reason that the neuron gave: rnts status --neuron NAME",),
+    "health_or_unknown": ("whether it says how it is: rnts status --neuron NAME",),
     "critical_neurons": ("the reasons that the neurons gave: rnts status",),
     "degraded_neurons": ("the reasons that the neurons gave: rnts status",),
     "error_rate": ("the newest ErrorOccurred events: rnts status",),

@@ -18,6 +18,7 @@ from rnts.alerts.suppression import Silence, make_matchable
 from rnts.alerts.table import AlertTable
 from rnts.errors import ConnectError, RntsError, UsageError
 from rnts.links.zmq import QueryLink
+from rnts.reflex.told_certainty import seen_document
 from rnts.runtime import runtime_folder
 from rnts.settings_values import check_labels
 
@@ -160,6 +161,7 @@ def _alert(table: AlertTable, life: Life, at: Moment) -> Document:
         "since_wall_ns": life.since_wall_ns,
         "value": life.value if math.isfinite(life.value) else None,
         "bound": rule.bound,
+        **seen_document(life.certainty, rule.threshold),
         "condition": rule.condition,
         "is_without_data": life.is_without_data,
         "is_flapping": life.is_flapping,

@@ -15,7 +15,7 @@ from rnts.alerts.life import PENDING, RECOVERING, Key, Life, Sample
 from rnts.alerts.lives import Lives
 from rnts.alerts.rule import ALERT, Rule
 from rnts.alerts.storm import may_storm
-from rnts.alerts.watched import Watched
+from rnts.alerts.watched import Watched, sample_of
 from rnts.reflex.change import Change, Changes, Labels, Update
 from rnts.standing.query import ABOUT_CHARACTERS_MAX, ABOUT_MAX, Entity, characters_of
 from rnts.text import name_to_id
@@ -134,7 +134,7 @@ class Feed:
                 listed[labels] = change
                 if truth != 1:
                     self._begin_silence(watched, change, update.at_ns)
-            observe(name, labels, Sample(truth, change.value, update.at_ns, resolve, change.worst))
+            observe(name, labels, sample_of(change, update.at_ns, resolve))
 
     def _begin_anew(self, watched: Watched, now_ns: int) -> None:
         """All is told anew: until an aggregator has heard of an entity there are no data of it."""

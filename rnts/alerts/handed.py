@@ -60,8 +60,10 @@ class Handed:
     def take_apart(self, rule: str) -> None:
         """Have samples in place of what was handed in together."""
         changes, event_ns = self.batches.pop(rule)
-        for labels, truth, value, worst in changes:
-            self.observe(rule, labels, Sample(truth, value, event_ns, math.nan, worst))
+        for change in changes:
+            _, truth, value, worst, certainty = change
+            sample = Sample(truth, value, event_ns, math.nan, worst, certainty=certainty)
+            self.observe(rule, change.labels, sample)
 
     def has_samples(self, rule: str) -> bool:
         """Whether there are single samples of a rule."""

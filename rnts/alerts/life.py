@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from rnts.alerts.rule import ALERT, KEEP, OK, RECOVER, Labels, Rule, fingerprint
+from rnts.reflex.change import Certainty
 
 INACTIVE, PENDING, FIRING = "inactive", "pending", "firing"
 RECOVERING, RESOLVED = "recovering", "resolved"
@@ -33,7 +34,7 @@ class Sample(NamedTuple):
     """What a rule was found to be for one set of labels; NaN is unknown.
 
     resolve: the truth of `resolve_when`; worst: (entity, value, share of the whole) each;
-    note: what a stream processor says of it.
+    note: what a stream processor says of it; certainty: of a value that is one statistic.
     """
 
     truth: float
@@ -42,6 +43,7 @@ class Sample(NamedTuple):
     resolve: float = math.nan
     worst: tuple[tuple[str, float, float], ...] = ()
     note: str = ""
+    certainty: Certainty | None = None
 
 
 class Moment(NamedTuple):
@@ -81,6 +83,7 @@ class Life:
     since_wall_ns: int = 0
     changed_ns: int = 0  # when what is to be told changed last
     value: float = math.nan
+    certainty: Certainty | None = None
     worst: tuple[tuple[str, float, float], ...] = ()
     note: str = ""
     reason: str = ""
@@ -125,6 +128,7 @@ class Life:
         self.is_without_data = self.is_gone = False
         if sample.truth:
             self.value, self.worst, self.note = sample.value, sample.worst, sample.note
+            self.certainty = sample.certainty
             self._on_true(rule, passed_ns, at)
         else:
             has_recovered = sample.resolve if rule.has_resolve_when else 1.0
@@ -226,10 +230,11 @@ class Life:
         elif rule.no_data not in (KEEP, ALERT):
             self.end(NO_DATA_REASON, at)
 
-    def copy(self, labels: Labels, value: float) -> "Life":
-        """One that is the same but for labels and value; `dataclasses.replace` takes 5 us more."""
+    def copy(self, labels: Labels, value: float, certainty: Certainty | None = None) -> "Life":
+        """One that is the same but for these; `dataclasses.replace` takes 5 us more."""
         life = object.__new__(Life)
         vars(life).update(vars(self), labels=labels, value=value, flips=list(self.flips))
+        life.certainty = certainty
         life.told = {name: Told(*vars(each).values()) for name, each in self.told.items()}
         vars(life).pop("fingerprint", None)
         return life

@@ -1,4 +1,4 @@
-"""Lives as documents, of which those that differ in their labels and values only are one.
+"""Lives as documents, of which those that differ in labels, values and certainties only are one.
 
 After a storm there are ten thousand of them: as one document each they took 200 ms of each second.
 """
@@ -10,12 +10,12 @@ from typing import Any
 
 from rnts.alerts.life import Life, Told
 from rnts.alerts.rule import fingerprint
-from rnts.reflex.change import Changes
+from rnts.reflex.change import Certainty, Changes
 from rnts.reflex.packed import pack_changes, unpack_changes
 
 LIFE, ALIKE = "life/", "alike/"  # what names of documents begin with
 ALIKE_MIN = 8  # fewer have a document each
-_OF_EACH = ("labels", "value")
+_OF_EACH = ("labels", "value", "certainty")
 _plain = attrgetter(
     "rule", "rule_digest", "state", "episode", "held_ns", "samples", "event_ns", "newest",
     "heard_ns", "quiet_ns", "since_event_ns", "since_wall_ns", "changed_ns", "worst", "reason",
@@ -42,6 +42,7 @@ def read_life(document: dict[str, Any], shift_ns: int) -> Life:
     """Undo `document_of` after a restart; its steady times go on by `shift_ns`."""
     life = Life(**document)
     life.labels = tuple((str(name), str(value)) for name, value in document["labels"])
+    life.certainty = life.certainty and Certainty(*life.certainty)
     life.worst = tuple((str(n), float(v), float(s)) for n, v, s in life.worst)
     life.told = {name: Told(**told) for name, told in document["told"].items()}
     for told in life.told.values():
@@ -70,7 +71,7 @@ def documents_of(lives: Iterable[Life]) -> dict[str, Any]:
 
 
 def _alike(life: Life) -> tuple[object, ...]:
-    """The same for lives that differ in no more than labels and value."""
+    """The same for lives that differ in no more than what is of each."""
     told = [
         (name, each.kind, each.episode, each.at_ns, each.times, each.is_due_again)
         for name, each in life.told.items()
@@ -83,11 +84,13 @@ def _columns(lives: list[Life]) -> Changes:
     names = tuple(name for name, _ in lives[0].labels)
     columns = zip(*([value for _, value in life.labels] for life in lives), strict=True)
     values = [life.value for life in lives]
-    return Changes(names, list(columns), [1.0] * len(lives), values, {})
+    certain = [life.certainty for life in lives]
+    known = certain if any(certain) else ()
+    return Changes(names, list(columns), [1.0] * len(lives), values, {}, known)
 
 
 def document_of_alike(first: Life, those: Changes) -> dict[str, Any]:
-    """The document of lives of which `those` has labels and values, and which are as the first."""
+    """The document of lives of which `those` has what is of each, and which are as the first."""
     alike = {name: each for name, each in document_of(first).items() if name not in _OF_EACH}
     return {"alike": alike, "those": pack_changes(those)}
 
@@ -105,8 +108,6 @@ def read_documents(documents: dict[str, Any]) -> dict[str, Any]:
 
 def _each_of(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     alike, those = document["alike"], unpack_changes(document["those"])
-    for labels, value in zip(those.labels, those.values, strict=True):
-        yield (
-            LIFE + fingerprint(alike["rule"], labels),
-            {**alike, "labels": labels, "value": value},
-        )
+    for labels, _, value, _, certainty in those:
+        of_each = {"labels": labels, "value": value, "certainty": certainty}
+        yield LIFE + fingerprint(alike["rule"], labels), alike | of_each

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from rnts.alerts.life import Life, Told
 from rnts.alerts.rule import CRITICAL, SEVERITIES, Labels, Rule
+from rnts.reflex.told_certainty import seen_document
 
 FIRING_KIND, RESOLVED_KIND, FLAPPING_KIND = "firing", "resolved", "flapping"
 DIGEST_KIND = "digest"
@@ -188,6 +189,7 @@ def _listed(notice: Notice) -> dict[str, Any]:
         "since_event_ns": life.since_event_ns,
         "since_wall_ns": life.since_wall_ns,
         "is_without_data": life.is_without_data,
+        **seen_document(life.certainty, rule.threshold),
         **({"note": life.note} if life.note else {}),
     }
 

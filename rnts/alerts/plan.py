@@ -11,7 +11,7 @@ from rnts.alerts.reports import ReportRule
 from rnts.alerts.rule import ALERT, INTERVALS_WITHOUT_DATA, RECOVER, Receiver, Rule
 from rnts.alerts.suppression import Inhibition, Matchers
 from rnts.durations import parse_duration_ns
-from rnts.rules.bounds import bound_of, shown_readings, window_of
+from rnts.rules.bounds import bound_of, shown_readings, threshold_of, window_of
 from rnts.rules.condition import parse_condition
 from rnts.runtime import state_folder
 from rnts.settings import Settings
@@ -95,6 +95,7 @@ def _rule(alert: Alert, receivers: Mapping[str, ReceiverSettings]) -> Rule:
         bound_of(condition),
         window_of(condition),
         alert.causes or usual_causes(shown_readings(condition)),
+        threshold_of(condition),
     )
 
 

@@ -38,6 +38,7 @@ class Rule:
     interval_ns: how often its truth is expected.
     limit: alerts at a time; those beyond it are one alert of the rule.
     bound, window_ns, causes: what a notification says of it.
+    threshold: the number of the bound, if it is one.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Rule:
     bound: str = ""
     window_ns: int = 0
     causes: tuple[str, ...] = ()
+    threshold: float | None = None
 
     def __post_init__(self) -> None:
         if self.severity not in SEVERITIES:
@@ -76,7 +78,7 @@ class Rule:
     @cached_property
     def digest(self) -> str:
         """The hash of what decides about states: who is told, and what of, may change freely."""
-        shown = ("severity", "receivers", "bound", "causes", "limit")
+        shown = ("severity", "receivers", "bound", "causes", "limit", "threshold")
         meaning = {name: value for name, value in asdict(self).items() if name not in shown}
         text = json.dumps(meaning, sort_keys=True).encode()
         return hashlib.blake2b(text, digest_size=8).hexdigest()

@@ -71,12 +71,13 @@ class Storm:
 
     def _begun(self, cohort: Cohort, event_ns: int, flapping: Flapping) -> Life:
         """The first of a cohort: it is made as any other life is, and all are like it."""
-        labels, _, value, _ = self._changes[cohort.places[0]]
+        labels, _, value, _, certainty = self._changes[cohort.places[0]]
         if cohort.before is None:
             life = Life(self.rule.name, self.rule.digest, labels)
         else:
             life = cohort.before.copy(labels, value)
-        life.observe(self.rule, Sample(1.0, value, event_ns), self._at, Counter())
+        sample = Sample(1.0, value, event_ns, certainty=certainty)
+        life.observe(self.rule, sample, self._at, Counter())
         flapping.look(life, self._at)
         assert life.state == FIRING and not life.is_flapping
         return life
@@ -85,8 +86,8 @@ class Storm:
         """The life of one of them."""
         life = self._made.get(place)
         if life is None:
-            labels, _, value, _ = self._changes[place]
-            life = self._made[place] = self._first_of[place].copy(labels, value)
+            labels, _, value, _, certainty = self._changes[place]
+            life = self._made[place] = self._first_of[place].copy(labels, value, certainty)
         return life
 
     def _tell(self, life: Life, receiver: str) -> None:
@@ -94,10 +95,11 @@ class Storm:
 
     def lives(self) -> Iterator[Life]:
         """All of them, each like the first of its cohort but for its labels and its value."""
-        values = self._changes.values
-        rows = zip(self._changes.labels, values, self._first_of, strict=True)
-        for place, (labels, value, first) in enumerate(rows):
-            yield self._made.get(place) or first.copy(labels, value)
+        changes = self._changes
+        certainties = changes.certainties or [None] * len(changes)
+        rows = zip(changes.labels, changes.values, certainties, self._first_of, strict=True)
+        for place, (labels, value, certainty, first) in enumerate(rows):
+            yield self._made.get(place) or first.copy(labels, value, certainty)
 
     def told_to(self, receiver: Receiver) -> list[Notification]:
         """What a receiver is told: a notification a group."""

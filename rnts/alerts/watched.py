@@ -7,6 +7,12 @@ from rnts.alerts.rule import Rule
 from rnts.reflex.change import Change, Changes, Labels
 
 
+def sample_of(change: Change, event_ns: int, resolve: float) -> Sample:
+    """What was told of an entity, as its alert takes it."""
+    truth, value, worst, certainty = change[1:]
+    return Sample(truth, value, event_ns, resolve, worst, certainty=certainty)
+
+
 class Watched:
     """What is known of one rule's entities."""
 
@@ -61,7 +67,7 @@ class Watched:
         change = self.listed.get(labels)
         resolve = self.resolve_of(labels)
         if change is not None:
-            return Sample(change.truth, change.value, event_ns, resolve, change.worst)
+            return sample_of(change, event_ns, resolve)
         if self.is_told:
             return Sample(0.0, math.nan, event_ns, resolve)
         return None

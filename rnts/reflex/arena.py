@@ -20,31 +20,36 @@ class Piece(NamedTuple):
     place: int
     words: int
     expected_bytes: int
+    is_beside: bool = False
 
 
 class Arena:
     """Lends pieces, whole pages of zeros, of at most `bytes_max` of memory in all.
 
     Compiled code sees all of it as one array, so that it needs no table of arrays; and what is
-    given back returns to the system. `expected_bytes` is for what is mostly never touched.
+    given back returns to the system. `expected_bytes` is for what is mostly never touched. Half as
+    much is lent beside that, for what nobody has to have: so it takes no place from what is needed.
     """
 
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
-        self.bytes_lent = 0
+        self.bytes_lent = self.bytes_beside = 0
         self.cells: NDArray[np.float64] = np.zeros(_PAGE_WORDS)
         self.small = self.cells.view(np.float32)
         self.bytes = self.cells.view(np.uint8)
         self._memory: mmap.mmap | None = None
         self._free: list[tuple[int, int]] = []  # place and words, by place
 
-    def lend(self, words: int, expected_bytes: int | None = None) -> Piece:
+    def lend(self, words: int, expected_bytes: int | None = None, is_beside: bool = False) -> Piece:
         """A piece of at least so many words; raises ValueError with the figures if that is more."""
         expected = words * WORD_BYTES if expected_bytes is None else expected_bytes
-        if self.bytes_lent + expected > self.bytes_max:
+        most, lent = self.bytes_max, self.bytes_lent
+        if is_beside:
+            most, lent = self.bytes_max // 2, self.bytes_beside
+        if lent + expected > most:
             raise ValueError(
-                f"it would take {expected} bytes of memory, and of the {self.bytes_max} that "
-                f"standing expressions may have {self.bytes_max - self.bytes_lent} are left"
+                f"it would take {expected} bytes of memory, and of the {most} that "
+                f"standing expressions may have {most - lent} are left"
             )
         if self._memory is None:
             self._begin()
@@ -54,9 +59,17 @@ class Arena:
                 self._free[index : index + 1] = (
                     [(place + wanted, free - wanted)] if free > wanted else []
                 )
-                self.bytes_lent += expected
-                return Piece(place, wanted, expected)
+                piece = Piece(place, wanted, expected, is_beside)
+                self._count(piece, expected)
+                return piece
         raise ValueError(f"there are no {wanted * WORD_BYTES} addresses left that lie together")
+
+    def _count(self, piece: Piece, more_bytes: int) -> None:
+        """Note that so much more is lent of the kind of a piece."""
+        if piece.is_beside:
+            self.bytes_beside += more_bytes
+        else:
+            self.bytes_lent += more_bytes
 
     def _begin(self) -> None:
         """Map the addresses, once they are needed."""
@@ -74,7 +87,7 @@ class Arena:
         assert self._memory is not None
         start = piece.place * WORD_BYTES
         self._memory.madvise(mmap.MADV_DONTNEED, start, piece.words * WORD_BYTES)
-        self.bytes_lent -= piece.expected_bytes
+        self._count(piece, -piece.expected_bytes)
         self._free.append((piece.place, piece.words))
         self._free.sort()
         joined = self._free[:1]

@@ -17,29 +17,50 @@ class Worst(NamedTuple):
     share: float
 
 
+class Certainty(NamedTuple):
+    """How certain a value is that is one statistic, in the unit of the value.
+
+    lower, upper:       of a percentile, the edges of its bucket; None where nothing is promised
+    effective_samples:  so many independent values would tell as much; None where all were kept
+    low, high:          where the statistic of all samples lies 95 % of the time; None where all
+                        were kept, or nobody can say
+    """
+
+    lower: float | None = None
+    upper: float | None = None
+    effective_samples: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
 class Change(NamedTuple):
     """What an expression is of one entity now.
 
-    truth:  of a condition 1, 0 or NaN, which is unknown; of a quantity NaN
-    value:  of a quantity; of a condition what a notification shows; NaN is unknown
-    worst:  of a condition that has become true of several neurons, the worst of them first
+    truth:      of a condition 1, 0 or NaN, which is unknown; of a quantity NaN
+    value:      of a quantity; of a condition what a notification shows; NaN is unknown
+    worst:      of a condition that has become true of several neurons, the worst of them first
+    certainty:  of a value that is one statistic
     """
 
     labels: Labels
     truth: float
     value: float
     worst: tuple[Worst, ...] = ()
+    certainty: Certainty | None = None
 
 
 class Changes(Sequence[Change]):
     """Changes of entities whose labels have the same names, as columns: a storm has thousands.
 
-    names:    of the labels
-    columns:  of each label its values, by entity
-    worst:    by the places of the entities that have any
+    names:        of the labels
+    columns:      of each label its values, by entity
+    worst:        by the places of the entities that have any
+    certainties:  by entity, or nothing where none is told
     """
 
-    __slots__ = ("_entities", "_labels", "columns", "names", "truths", "values", "worst")
+    __slots__ = (
+        "_entities", "_labels", "certainties", "columns", "names", "truths", "values", "worst",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -48,11 +69,14 @@ class Changes(Sequence[Change]):
         truths: Sequence[float],
         values: Sequence[float],
         worst: Mapping[int, tuple[Worst, ...]],
+        certainties: Sequence[Certainty | None] = (),
     ) -> None:
+        if certainties and len(certainties) != len(truths):
+            raise ValueError("each change has a certainty, or none has")
         if {len(truths)} != {len(values), *map(len, columns)} or len(names) != len(columns):
             raise ValueError("columns of changes have one length, and each label has one")
         self.names, self.columns, self.truths, self.values = names, columns, truths, values
-        self.worst = worst
+        self.worst, self.certainties = worst, certainties
         self._labels: list[Labels] | None = None
         self._entities: list[str] | None = None
 
@@ -79,8 +103,9 @@ class Changes(Sequence[Change]):
     def __iter__(self) -> Iterator[Change]:
         worst = (self.worst.get(place, ()) for place in range(len(self)))
         return map(
-            Change, self.labels, self.truths, self.values, worst if self.worst else repeat(())
-        )
+            Change, self.labels, self.truths, self.values, worst if self.worst else repeat(()),
+            self.certainties or repeat(None),
+        )  # fmt: skip
 
     @overload
     def __getitem__(self, place: int) -> Change: ...
@@ -91,10 +116,12 @@ class Changes(Sequence[Change]):
             place = range(len(self))[place]
             labels = tuple(zip(self.names, (column[place] for column in self.columns), strict=True))
             worst = self.worst.get(place, ())
-            return Change(labels, self.truths[place], self.values[place], worst)
+            certainty = self.certainties[place] if self.certainties else None
+            return Change(labels, self.truths[place], self.values[place], worst, certainty)
         columns = [column[place] for column in self.columns]
         kept = self._worst_at(range(len(self))[place])
-        return Changes(self.names, columns, self.truths[place], self.values[place], kept)
+        truths, values = self.truths[place], self.values[place]
+        return Changes(self.names, columns, truths, values, kept, self.certainties[place])
 
     def pick(self, places: Sequence[int]) -> "Changes":
         """Those at these places, in the order of the places."""
@@ -102,7 +129,8 @@ class Changes(Sequence[Change]):
         truths, values = (
             [column[place] for place in places] for column in (self.truths, self.values)
         )
-        return Changes(self.names, columns, truths, values, self._worst_at(places))
+        certain = [self.certainties[place] for place in places] if self.certainties else ()
+        return Changes(self.names, columns, truths, values, self._worst_at(places), certain)
 
     def _worst_at(self, places: Sequence[int]) -> Mapping[int, tuple[Worst, ...]]:
         return self.worst and {
@@ -133,7 +161,10 @@ def join_changes(parts: Sequence[Sequence[Change]]) -> Sequence[Change]:
     columns = [list(chain.from_iterable(each)) for each in stretches]
     truths = list(chain.from_iterable(part.truths for part in whole))
     values = list(chain.from_iterable(part.values for part in whole))
-    return Changes(whole[0].names, columns, truths, values, worst)
+    certain: list[Certainty | None] = []
+    if any(part.certainties for part in whole):
+        certain = [each for part in whole for each in part.certainties or [None] * len(part)]
+    return Changes(whole[0].names, columns, truths, values, worst, certain)
 
 
 class Update(NamedTuple):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from rnts.kernels import sliding_state as words
 from rnts.reflex.arena import WORD_BYTES
+from rnts.reflex.certainty import keys_of
 from rnts.reflex.readings import SCOPES, needs_of, tells_worst
 from rnts.reflex.store import SeriesKey
 
@@ -25,8 +26,10 @@ def bytes_of(conditions: Sequence["Condition"]) -> int:
     for condition in conditions:
         expressions += SCOPES.index(condition.scope) == words.NEURON
         read = [key for reading in condition.readings for key in needs_of(reading)[1]]
-        told = tells_worst(condition)
+        more = (tells_worst(condition), *keys_of(condition))
         keys |= {
-            key for key in (*read, told) if isinstance(key, SeriesKey) and key.scope == words.NEURON
+            key
+            for key in (*read, *more)
+            if isinstance(key, SeriesKey) and key.scope == words.NEURON
         }
     return sum(key.width for key in keys) * WORD_BYTES + expressions * _EXPRESSION_BYTES

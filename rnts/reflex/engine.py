@@ -6,24 +6,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnts.kernels import sliding_state as words
 from rnts.population import Population
 from rnts.reflex import readings
-from rnts.reflex.arena import Piece
+from rnts.reflex.certainty import Certainties, Found, certainties_of, nothing_certain
 from rnts.reflex.change import Labels, Update
 from rnts.reflex.entities import Entities
+from rnts.reflex.expressions import Standing, release, take_expression
 from rnts.reflex.labels import NAMES, entity_of, label_rows, labels_of
 from rnts.reflex.listing import Listing
 from rnts.reflex.ranking import Ranking
-from rnts.reflex.scope import Flips, Scope, Standing
+from rnts.reflex.scope import Flips, Scope
 from rnts.reflex.store import Store
 from rnts.reflex.worst import find_worst
 from rnts.rules.nodes import TRUTH
 
 if TYPE_CHECKING:
-    from rnts.rules.condition import Condition, Reading
+    from rnts.rules.condition import Condition
 
 LIMIT = 1_000  # entities of a quantity that are told, unless its client says otherwise
 MEMORY_BYTES_MAX = 1 << 30
@@ -65,7 +65,7 @@ class Engine:
 
     @property
     def memory_bytes(self) -> int:
-        """What all expressions may take."""
+        """What all expressions may take, but for intervals where samples were left out."""
         return self._store.arena.bytes_lent
 
     def register(
@@ -87,9 +87,9 @@ class Engine:
             raise ValueError(f"at least one entity is told, not {limit}")
         truth = condition.root.kind == TRUTH if is_condition is None else is_condition
         told = self._listing(condition.scope) if truth else Ranking(limit)
-        standing = self._take(key, condition, told, lists_unknown)
+        standing = take_expression(key, condition, told, lists_unknown, self._store)
         if key in self._standing:
-            self._release(self._standing.pop(key))
+            release(self._standing.pop(key), self._store)
         self._standing[key] = standing
         self._renew(condition.scope)
 
@@ -117,43 +117,8 @@ class Engine:
     def remove(self, key: Any) -> None:
         """Forget an expression, if there is one under the key."""
         if standing := self._standing.pop(key, None):
-            self._release(standing)
+            release(standing, self._store)
             self._renew(standing.condition.scope)
-
-    def _take(
-        self, key: Any, condition: "Condition", told: Listing | Ranking, tells_unknown: bool
-    ) -> Standing:
-        """Keep what an expression needs, or nothing."""
-        arena, taken = self._store.arena, dict[Any, readings.Source]()
-        capacity = self._store.capacity[readings.SCOPES.index(condition.scope)]
-        pieces: list[Piece] = []
-        try:
-            for reading in condition.readings:
-                taken[reading] = readings.take(reading, self._store)
-            pieces.append(arena.lend(capacity))
-            pieces.append(arena.lend(-(-capacity // 8)))
-        except ValueError as error:
-            for piece in pieces:
-                arena.take_back(piece)
-            self._drop(taken)
-            raise ValueError(f"{condition.text}: {error}") from error
-        is_listed = isinstance(told, Listing)
-        worst = readings.worst_of(condition, self._store) if is_listed else None
-        values, codes = pieces
-        return Standing(key, condition, told, tells_unknown, taken, worst, values, codes)
-
-    def _release(self, standing: Standing) -> None:
-        """Give back what an expression had."""
-        self._drop(standing.sources)
-        for key in standing.worst.keys if standing.worst else ():
-            self._store.drop(key)
-        self._store.arena.take_back(standing.values)
-        self._store.arena.take_back(standing.codes)
-
-    def _drop(self, sources: "dict[Reading, readings.Source]") -> None:
-        for source in sources.values():
-            for key in source.keys:
-                self._store.drop(key)
 
     def _renew(self, scope: str) -> None:
         """Expressions of a scope have changed."""
@@ -184,11 +149,14 @@ class Engine:
             return
         self._evaluated_ns = now_ns
         found = self._entities.look(int(self._store.state[words.NOW_NS]))
+        flips: list[tuple[str, Flips]] = []
         for scope, there, gone in zip(self._scopes, found.there, found.gone, strict=True):
             if scope.standing:
                 for entity in gone:
                     self._leave(scope, entity)
-                self._flip(scope, scope.evaluate(there))
+                flips += [(scope.name, each) for each in scope.evaluate(there)]
+        if flips:
+            self._flip(flips)
         self._entities.done()
 
     def _leave(self, scope: Scope, entity: int) -> None:
@@ -199,50 +167,47 @@ class Engine:
             one.is_new = True
             arena.bytes[one.codes.place * 8 + entity] = 0
 
-    def _flip(self, scope: Scope, flips: list[Flips]) -> None:
-        """Note what clients may hear of."""
-        rows = partial(label_rows, scope.name, population=self._population)
-        for each in flips:
+    def _flip(self, flips: list[tuple[str, Flips]]) -> None:
+        """Note what clients may hear of, by scopes."""
+        worst = find_worst([each for _, each in flips], self._store, self._population)
+        for (scope, each), named in zip(flips, worst, strict=True):
             told = each.standing.told
             assert isinstance(told, Listing)
-            worst = find_worst(scope, each, self._store, self._population)
-            told.flip(each.entities, each.codes, rows, worst)
+            rows = partial(label_rows, scope, population=self._population)
+            told.flip(each.entities, each.codes, rows, named)
 
     def take(self, key: Any, now_ns: int) -> Update | None:
         """What is new of an expression since the last time; None if nothing is."""
         one = self._standing.get(key)
         if one is None:
             return None
-        values, codes = self._found(one)
-        at_ns = self._evaluated_ns or now_ns
+        at_ns, found = self._evaluated_ns or now_ns, self._found(one)
         if isinstance(one.told, Listing):
-            steady_ns = int(self._store.state[words.NOW_NS])
-            return one.told.take(key, at_ns, steady_ns, values, codes)
+            return one.told.take(key, at_ns, int(self._store.state[words.NOW_NS]), found)
         if not one.is_new:
             return None
         one.is_new = False
-        return one.told.take(key, at_ns, values, codes, self._labels(one))
+        return one.told.take(key, at_ns, found, self._labels(one))
 
     def full(self, key: Any, now_ns: int) -> Update:
         """All that a client has to know of an expression now; raises KeyError without one."""
         one = self._standing[key]
-        values, codes = self._found(one)
-        at_ns = self._evaluated_ns or now_ns
+        at_ns, found = self._evaluated_ns or now_ns, self._found(one)
         if isinstance(one.told, Listing):
-            steady_ns = int(self._store.state[words.NOW_NS])
-            return one.told.full(key, at_ns, steady_ns, values, codes)
+            return one.told.full(key, at_ns, int(self._store.state[words.NOW_NS]), found)
         one.is_new = False
-        return one.told.full(key, at_ns, values, codes, self._labels(one))
+        return one.told.full(key, at_ns, found, self._labels(one))
 
-    def _found(self, one: Standing) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-        """The values and the codes of an expression by entity, as far as there are any."""
+    def _found(self, one: Standing) -> Found:
+        """What an expression is by entity, as far as there are any."""
         scope = readings.SCOPES.index(one.condition.scope)
         count, arena = self._entities.count(scope), self._store.arena
         first, code_first = one.values.place, one.codes.place * 8
-        return (
-            arena.cells[first : first + count],
-            arena.bytes[code_first : code_first + count],
-        )
+        values = arena.cells[first : first + count]
+        certainties: Certainties = nothing_certain
+        if one.certain is not None:
+            certainties = partial(certainties_of, one.certain, values, store=self._store)
+        return Found(values, arena.bytes[code_first : code_first + count], certainties)
 
     def _labels(self, one: Standing) -> Callable[[int], Labels]:
         scope, population = one.condition.scope, self._population

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rnts.kernels.flips import IS_FALSE, IS_LOST, IS_TRUE
 from rnts.reflex.asked import Answer, Asked
+from rnts.reflex.certainty import Found
 from rnts.reflex.change import Changes, Labels, Update, Worst
 
 REFRESH_NS = 1_000_000_000  # the least between two tellings of a value whose truth stays
@@ -93,19 +94,17 @@ class Listing:
     def _labels_of(self, values: tuple[str, ...]) -> Labels:
         return tuple(zip(self._names, values, strict=True))
 
-    def take(
-        self, key: Any, at_ns: int, steady_ns: int, values: Values, codes: Codes
-    ) -> Update | None:
+    def take(self, key: Any, at_ns: int, steady_ns: int, found: Found) -> Update | None:
         """What is new since the last take, with new values once a second; None if nothing is."""
         if steady_ns - self._refreshed_ns >= REFRESH_NS:
             self._refreshed_ns = steady_ns
-            self._refresh(values, codes)
-            self._answer(steady_ns, codes, ASKED_AT_ONCE)
+            self._refresh(found.values, found.codes)
+            self._answer(steady_ns, found.codes, ASKED_AT_ONCE)
         if not self._news and not self._gone:
             return None
-        changes = self._changes(list(self._news), values, codes)
+        changes = self._changes(list(self._news), found)
         update = Update(key, at_ns, False, changes, self._left())
-        self._tell(values, codes)
+        self._tell(found.values, found.codes)
         return update
 
     def _left(self) -> tuple[Labels, ...]:
@@ -115,21 +114,21 @@ class Listing:
         there = set(self._labels.values())
         return tuple(one for one in self._gone if tuple(value for _, value in one) not in there)
 
-    def full(self, key: Any, at_ns: int, steady_ns: int, values: Values, codes: Codes) -> Update:
+    def full(self, key: Any, at_ns: int, steady_ns: int, found: Found) -> Update:
         """All that is to be known; what was new is told with it."""
         self._refreshed_ns = steady_ns
-        answered = self._answer(steady_ns, codes).known
+        answered = self._answer(steady_ns, found.codes).known
         entities = list(self._labels)
-        is_listed = (codes[entities] >= IS_TRUE).tolist()
+        is_listed = (found.codes[entities] >= IS_TRUE).tolist()
         listed = [*compress(entities, is_listed)]
         if answered:  # who was asked about is told of though it is false
             listed = [*dict.fromkeys((*listed, *answered))]
-        update = Update(key, at_ns, True, self._changes(listed, values, codes), tuple(self._gone))
+        update = Update(key, at_ns, True, self._changes(listed, found), tuple(self._gone))
         self._news = dict.fromkeys(entities)
-        self._tell(values, codes)
+        self._tell(found.values, found.codes)
         return update
 
-    def _changes(self, entities: list[int], values: Values, codes: Codes) -> Changes:
+    def _changes(self, entities: list[int], found: Found) -> Changes:
         """What these are now."""
         columns = list(zip(*map(self._labels.__getitem__, entities), strict=True))
         if not entities:
@@ -139,8 +138,9 @@ class Listing:
             for place, entity in enumerate(entities)
             if entity in self._worst
         }
-        truths = _TRUTH[codes[entities]].tolist()
-        return Changes(self._names, columns, truths, values[entities].tolist(), worst)
+        truths, values = _TRUTH[found.codes[entities]].tolist(), found.values[entities].tolist()
+        certainties = found.certainties(entities)
+        return Changes(self._names, columns, truths, values, worst, certainties)
 
     def _refresh(self, values: Values, codes: Codes) -> None:
         """Note all that are told and whose values have changed."""

@@ -1,17 +1,19 @@
 r"""Changes as JSON has them: columns, of which one that repeats itself is a single number.
 
-    {"names": ["group"], "labels": ["a\nb"], "truths": 1.0, "values": [2.5, null]}
+    {"names": ["group"], "labels": ["a\nb"], "truths": 1.0, "values": [2.5, null],
+     "certain": [[[2.47, 2.5, null, null, null], null], [0, 1]]}
 
 The values of a label are one text, a line each, or a list where one of them has lines itself: JSON
 reads and writes a text five times as fast as a list. A number that is not known is null, one that
-is not finite is its name.
+is not finite is its name. Of thousands of values buckets are few: how certain values are is a list
+of what there is, and for each which of these.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rnts.reflex.change import Changes, Worst
+from rnts.reflex.change import Certainty, Changes, Worst
 
 Number = float | str | None
 
@@ -29,6 +31,11 @@ def pack_changes(changes: Changes) -> dict[str, Any]:
             place: [[each.neuron, _pack_number(each.value), each.share] for each in worst]
             for place, worst in changes.worst.items()
         }
+    if changes.certainties:
+        ids = list(map(id, changes.certainties))  # many are one: to compare them takes longer
+        different = dict(zip(ids, changes.certainties, strict=True))
+        numbers = dict(zip(different, range(len(different)), strict=True))
+        document["certain"] = [list(different.values()), list(map(numbers.get, ids))]
     return document
 
 
@@ -44,7 +51,15 @@ def unpack_changes(document: Mapping[str, Any]) -> Changes:
     }
     names = tuple(map(str, document["names"]))
     truths, values = (_unpack_numbers(document[name], count) for name in ("truths", "values"))
-    return Changes(names, columns, truths, values, worst)
+    different, places = document.get("certain", ((), ()))
+    found = [each and _unpack_certainty(each) for each in different]
+    return Changes(names, columns, truths, values, worst, [found[place] for place in places])
+
+
+def _unpack_certainty(parts: Sequence[Any]) -> Certainty:
+    """A shorter list is of an older version, a longer one of a newer."""
+    said = parts[: len(Certainty._fields)]
+    return Certainty(*(None if part is None else float(part) for part in said))
 
 
 def _pack_column(column: Sequence[str]) -> str | list[str]:

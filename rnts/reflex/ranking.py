@@ -1,12 +1,14 @@
 """What a client knows of a quantity: the largest of its values, and which of them are new."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnts.kernels.flips import IS_TRUE
+from rnts.reflex.certainty import Found
 from rnts.reflex.change import Change, Labels, Update
 
 _NAN = float("nan")
@@ -33,25 +35,25 @@ class Ranking:
         self,
         key: Any,
         at_ns: int,
-        values: NDArray[np.float64],
-        codes: NDArray[np.uint8],
+        found: Found,
         labels: Callable[[int], Labels],
     ) -> Update | None:
         """What is new since the last take; None if nothing is."""
-        top, omitted = self._top(values, codes)
+        top, omitted = self._top(found.values, found.codes)
         changes, gone = [], dict(self._left)
         for entity in [entity for entity in self._told if entity not in top]:
             name, _ = self._told.pop(entity)
-            if codes[entity] == IS_TRUE:
+            if found.codes[entity] == IS_TRUE:
                 gone[name] = None
             else:
                 changes.append(Change(name, _NAN, _NAN))
+        news = []
         for entity, value in top.items():
             told = self._told.get(entity)
             if told is None or told[1] != value:
-                name = told[0] if told else labels(entity)
-                self._told[entity] = (name, value)
-                changes.append(Change(name, _NAN, value))
+                self._told[entity] = (told[0] if told else labels(entity), value)
+                news.append(entity)
+        changes += self._changes(news, found)
         self._left.clear()
         if gone:  # a neuron that came back may be told already, before its old row is left
             for name, _ in self._told.values():
@@ -65,16 +67,22 @@ class Ranking:
         self,
         key: Any,
         at_ns: int,
-        values: NDArray[np.float64],
-        codes: NDArray[np.uint8],
+        found: Found,
         labels: Callable[[int], Labels],
     ) -> Update:
         """The largest, in their order."""
-        top, self._omitted = self._top(values, codes)
+        top, self._omitted = self._top(found.values, found.codes)
         self._left.clear()
         self._told = {entity: (labels(entity), value) for entity, value in top.items()}
-        changes = tuple(Change(name, _NAN, value) for name, value in self._told.values())
+        changes = tuple(self._changes([*self._told], found))
         return Update(key, at_ns, True, changes, (), self._omitted)
+
+    def _changes(self, entities: list[int], found: Found) -> Iterator[Change]:
+        """What these are that are told."""
+        certain = found.certainties(entities) if entities else ()
+        told = map(self._told.__getitem__, entities)
+        for (name, value), certainty in zip(told, certain or repeat(None), strict=False):
+            yield Change(name, _NAN, value, (), certainty)
 
     def _top(
         self, values: NDArray[np.float64], codes: NDArray[np.uint8]

@@ -24,13 +24,18 @@ if TYPE_CHECKING:
 SCOPES = ("neuron", "group", "host", "all")
 _COLUMNS = {metric.name: column for column, metric in enumerate(METRICS)}
 _ACTIVATIONS = _COLUMNS["activation_count"]
-_IS_COUNTER = {metric.name: metric.role == "counter" for metric in METRICS}
+IS_COUNTER = {metric.name: metric.role == "counter" for metric in METRICS}
 _DISTINCT = {
     "neurons": words.KNOWN,
     "degraded_neurons": words.DEGRADED,
     "critical_neurons": words.CRITICAL,
     "affected_neurons": words.AFFECTED,
     "active_neurons": words.ACTIVE,
+}
+_OF_ROWS = {
+    "last": kernel.LAST_VALUE,
+    "health": kernel.SAID_HEALTH,
+    "health_or_unknown": kernel.HEALTH_STATE,
 }
 _OF_STATE = {"degraded_neurons": 1, "critical_neurons": 2}
 
@@ -85,8 +90,8 @@ def needs_of(
         most = panes or (PANES_OF_NEURONS if scope == words.NEURON else PANES_OF_MANY)
         return SeriesKey(statistic, of, scope, window_ns, most)
 
-    if name in ("last", "health"):
-        return (kernel.LAST_VALUE if name == "last" else kernel.HEALTH_STATE), (), 0.0
+    if name in _OF_ROWS:
+        return _OF_ROWS[name], (), 0.0
     if name in _DISTINCT:
         return kernel.COUNTED_NEURONS, (DistinctKey(_DISTINCT[name], scope, window_ns),), 0.0
     if name in ("errors", "records"):
@@ -100,11 +105,11 @@ def needs_of(
     if name == "absent":
         return kernel.ABSENT, (SeriesKey(words.LATEST, column, scope, 0, 0),), 0.0
     if name == "count":
-        statistic = words.REPORTS if _IS_COUNTER[reading.metric] else words.WEIGHT
+        statistic = words.REPORTS if IS_COUNTER[reading.metric] else words.WEIGHT
         return kernel.TOTAL, (series(statistic),), 0.0
     if name in ("min", "max"):
         return kernel.EXTREME, (series(words.MINIMUM if name == "min" else words.MAXIMUM),), 0.0
-    if name == "delta" and not _IS_COUNTER[reading.metric]:
+    if name == "delta" and not IS_COUNTER[reading.metric]:
         return kernel.CHANGE, (series(words.LAST, panes=PANES_OF_CHANGES),), 0.0
     if (quantile := quantile_of(name)) is not None:
         is_small = scope == words.NEURON
@@ -146,7 +151,7 @@ def tells_worst(condition: "Condition") -> SeriesKey | int | None:
     elif name == "max":
         statistic = words.MAXIMUM
     elif name == "count":
-        statistic = words.REPORTS if _IS_COUNTER[reading.metric] else words.WEIGHT
+        statistic = words.REPORTS if IS_COUNTER[reading.metric] else words.WEIGHT
     elif name in ("mean", "rate", "delta") or is_percentile:
         statistic = words.SUM
     else:

@@ -1,7 +1,6 @@
 """The expressions of one scope: read, computed and compared with before, all in one go."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,31 +9,15 @@ from rnts.kernels import durations, flips
 from rnts.kernels import sliding_state as words
 from rnts.kernels.sliding_readings import READING_WORDS, gather
 from rnts.population import Population
-from rnts.reflex.arena import Piece
-from rnts.reflex.listing import Listing
+from rnts.reflex.expressions import Standing
 from rnts.reflex.ranking import Ranking
-from rnts.reflex.readings import SCOPES, Source, Worst
+from rnts.reflex.readings import SCOPES, Source
 from rnts.reflex.store import Store
 
 if TYPE_CHECKING:
-    from rnts.rules.condition import Condition, Reading
+    from rnts.rules.condition import Reading
 
 CHUNK = 4_096  # entities that are read and computed at a time
-
-
-@dataclass
-class Standing:
-    """An expression under its key: what it reads, what it was found to be, and who is told."""
-
-    key: Any
-    condition: "Condition"
-    told: Listing | Ranking
-    tells_unknown: bool
-    sources: "dict[Reading, Source]"
-    worst: Worst | None
-    values: Piece
-    codes: Piece
-    is_new: bool = True  # whether a quantity has changed since it was told
 
 
 class Flips(NamedTuple):

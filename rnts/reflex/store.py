@@ -55,7 +55,7 @@ class SeriesKey(NamedTuple):
         """Words an entity; a line of the cache where it is eight."""
         if self.statistic == words.DURATIONS:
             return self.panes_used * durations.BUCKETS // 2 + 8
-        if self.statistic == words.HISTOGRAM:
+        if self.statistic in (words.HISTOGRAM, words.EXCESSES):
             return (self.panes_used + 1) * words.HISTOGRAM_WORDS + 1
         if self.statistic == words.LAST:
             return self.panes + 2
@@ -123,9 +123,10 @@ class Store:
         index = _vacant(self._series, SERIES_MAX, "series")
         width, entities = key.width, self.capacity[key.scope]
         expected = None
-        if key.statistic == words.HISTOGRAM:
+        if key.statistic in (words.HISTOGRAM, words.EXCESSES):
             expected = entities * (key.panes_used + 1) * _HISTOGRAM_BYTES
-        piece = self.arena.lend(width * entities, expected)
+        is_beside = key.statistic == words.EXCESSES
+        piece = self.arena.lend(width * entities, expected, is_beside)
         self._plan[index, : words.NOW] = (
             key.statistic, key.scope, key.column, key.panes_used, key.pane_ns, width,
             piece.place, self.state[words.NOW_NS],

@@ -14,22 +14,38 @@ _STATE_NAMES = {value: name for name, value in STATES.items()}
 
 def bound_of(condition: Condition) -> str:
     """What the value that is shown is compared with, as `> 100`; empty where it is a truth."""
+    found = _comparison(condition)
+    if found is None:
+        return ""
+    operation, left, right = found
+    if left.kind == STATE:
+        return f"{operation} {_STATE_NAMES[right.constant]}"
+    return f"{operation} {_written(right)}"
+
+
+def threshold_of(condition: Condition) -> float | None:
+    """The number that the value which is shown is compared with, in its unit; None without one."""
+    found = _comparison(condition)
+    if found is None or found[1].kind == STATE or not found[2].is_constant:
+        return None
+    threshold = _value(found[2])
+    return threshold if math.isfinite(threshold) else None
+
+
+def _comparison(condition: Condition) -> tuple[str, Node, Node] | None:
+    """The comparison whose value is shown, which stands left; None where that is a truth."""
     node, is_negated = condition.root, False
     while node.operation in ("and", "or", "not"):
         is_negated ^= node.operation == "not"
         node = next((part for part in node.parts if not part.is_constant), node.parts[0])
     if node.operation not in _COMPARISONS:
-        return ""
+        return None
     left, right = node.parts
     operation = node.operation
     if left.is_constant:
         left, right = right, left
         operation = _TURNED.get(operation, operation)
-    if is_negated:
-        operation = _NEGATED[operation]
-    if left.kind == STATE:
-        return f"{operation} {_STATE_NAMES[right.constant]}"
-    return f"{operation} {_written(right)}"
+    return _NEGATED[operation] if is_negated else operation, left, right
 
 
 def window_of(condition: Condition) -> int:

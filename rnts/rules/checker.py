@@ -1,5 +1,7 @@
 """Checks what a condition does with its readings: kinds, units, states."""
 
+from dataclasses import replace
+
 from rnts.nearest import suggest
 from rnts.rules import vocabulary
 from rnts.rules.nodes import (
@@ -105,6 +107,9 @@ class Checker:
         if name not in vocabulary.STATES:
             message = f"unknown state {name[:80]}{suggest(name[:80], vocabulary.STATES)}"
             return self._faults.wrong(text.position, message)
+        if name != "unknown" and state.need is not None:
+            # Whether a neuron is critical that never said how it is nobody knows.
+            state = replace(state, need=state.need._replace(function="health"))
         parts = (state, number(vocabulary.STATES[name], text.position))
         return Node(term.operation, TRUTH, term.position, parts)
 

@@ -15,7 +15,8 @@ class Reading(NamedTuple):
     """A number that is needed of each entity of a scope, in the unit of the model.
 
     function:   "last", "mean", "min", "max", "rate", "count", "delta", "absent", a percentile as
-                "p99_9", "health", or a name of `vocabulary.COUNTS`
+                "p99_9", "health" (NaN until it is said), "health_or_unknown", or a name of
+                `vocabulary.COUNTS`
     metric:     a name of the model, or "" where the function is of none
     window_ns:  how far back it reaches; 0 for what is about now
     scope:      "neuron", "group", "host" or "all"
@@ -96,7 +97,9 @@ def _scope(clauses: Clauses, needs: list[Need], faults: Faults) -> str:
     scope = clauses.scope or ("neuron" if single else "all")
     for need in needs:
         if need.reach == OF_NEURONS and scope != "neuron":
-            advice = "critical_neurons" if need.function == "health" else "mean, min or max of it"
+            advice = "mean, min or max of it"
+            if need.function in ("health", "health_or_unknown"):
+                advice = "critical_neurons"
             if need.function == "delta":
                 advice = "delta of a counter"
             message = f"{need.written} is of one neuron; by {scope} there is {advice}"

@@ -63,6 +63,21 @@ def scaled(node: Node, times: float, per: float, unit: str) -> Node:
     )
 
 
+def unscaled(node: Node) -> tuple[Node, float, float]:
+    """Undo `scaled`: what is in another unit, `times` and `per`.
+
+    Factors that somebody wrote stay: those that make units stand where their reading does.
+    """
+    factors = {"*": 1.0, "/": 1.0}
+    while node.operation in factors and node.need is None:
+        left, right = node.parts
+        if right.operation != "number" or right.position != left.position:
+            break
+        factors[node.operation] *= right.constant
+        node = left
+    return node, factors["*"], factors["/"]
+
+
 class Faults:
     """Collects what is wrong, and gives a node in place of what is."""
 

@@ -70,7 +70,7 @@ class Operands:
             if window_ns is not None:
                 message = f"{name} is about now and has no window; for says how long it must hold"
                 return self._faults.wrong(term.position, message)
-            need = Need("health", "", 0, OF_NEURONS, term.position, name)
+            need = Need("health_or_unknown", "", 0, OF_NEURONS, term.position, name)
             return Node("reading", STATE, term.position, need=need)
         if name in vocabulary.COUNTS or name == vocabulary.ERROR_RATE_PERCENT:
             return self._count(name, term.position, window_ns)

@@ -22,6 +22,7 @@ _FUNCTIONS = {
     "delta": "change of {metric}",
     "absent": "whether {metric} is absent",
     "health": "health as it last said itself",
+    "health_or_unknown": "health as it last said itself, or that it never did",
 }
 
 

@@ -93,7 +93,9 @@ def _in_columns(changes: Sequence[Change]) -> Iterable[Changes]:
         columns = [[change.labels[place][1] for change in found] for place in range(len(names))]
         truths, values = [change.truth for change in found], [change.value for change in found]
         worst = {place: change.worst for place, change in enumerate(found) if change.worst}
-        yield Changes(names, columns, truths, values, worst)
+        certain = [change.certainty for change in found]
+        known = certain if any(each is not None for each in certain) else ()
+        yield Changes(names, columns, truths, values, worst, known)
 
 
 def _labels(document: Mapping[str, str]) -> Labels:
