@@ -119,6 +119,8 @@ def _read_heads(data, rows, shapes, work, streams, directory, control):
     control[columns.FIRST_TIME] = np.int64(get_word(data, np.uint64(times[_FROM])))
     position = times[_FROM] + columns.WORD_BYTES
     changes = streams[columns.TIMES, : control[columns.RECORDS]]
+    if position < times[_TO] and np.int64(data[position]) & MARK != 0:  # it is for counters only
+        return columns.BAD_RUN
     if read_changes(data, position, times[_TO], changes) != times[_TO]:
         return columns.BAD_RUN
     for column in (columns.ROWS, columns.SHAPES):

@@ -345,6 +345,7 @@ def test_columns_may_come_in_any_order() -> None:
         (34, b"\x07\x7f\x7f", "index"),
         (35, b"\x01\x02", "index"),
         (36, bytes(7), "run"),
+        (36, bytes(8) + b"\x80\x00", "run"),
         (37, b"\x01\x01\x01", "text"),
         (37, b"\x01\x00\x00", "text"),
         (37, b"\x02\x02\x0a\x00", "text"),
