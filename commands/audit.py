@@ -33,6 +33,9 @@ def audit(
     """Compare what producers emitted with what was aggregated or lost; exit code 1 on a gap."""
     import time
 
+    from rnts.warmup import prefer_objects
+
+    prefer_objects()
     if deep:
         raise typer.Exit(audit_deep(ledger, as_json))
     from rnts.query import where

@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import Any
 
 from rnts.errors import RntsError
-from rnts.perf.suite import BY_NAME
+from rnts.perf.suite import BY_NAME, OF_PROCESSES
 from rnts.process import stop_event
-from rnts.warmup import load_kernels
+from rnts.warmup import load_kernels, prefer_objects
 
 
 def main() -> None:
@@ -20,6 +20,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     logging.getLogger("rnts").setLevel(logging.WARNING)
+    if name in OF_PROCESSES:
+        prefer_objects()  # to load Numba would only keep the cores busy
     module, _, function = BY_NAME[name].function.partition(":")
     measure = getattr(import_module(f"rnts.perf.{module}"), function)
     load_kernels()

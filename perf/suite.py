@@ -150,6 +150,7 @@ BENCHMARKS = (
 )  # fmt: skip
 BY_NAME = {benchmark.name: benchmark for benchmark in BENCHMARKS}
 PEERS = {benchmark.name: benchmark.peers for benchmark in BENCHMARKS}
+OF_PROCESSES = ("startup", "idle", "pipeline", "sustained")  # they measure no kernel
 
 
 def choose(names: Iterable[str]) -> list[Benchmark]:

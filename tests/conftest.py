@@ -35,10 +35,14 @@ settings.load_profile("nightly" if NIGHTLY else "everyday")
 # Files that take longest, by what each is busy and waits: who begins with them ends on time.
 LONG = (
     "test_bench.py", "test_up_processes.py", "test_simulation_seeds_1.py",
-    "test_simulation_seeds_2.py", "test_kill_at_every_instruction.py", "test_columns.py",
-    "test_bad_input.py", "test_sessions.py", "test_simulation_mutants.py", "test_objects.py",
-    "test_instrument_multiprocessing.py", "test_cli.py", "test_settings_mistakes.py",
-    "test_writer.py", "test_watch_processes.py", "test_watch_simulation.py",
+    "test_kill_at_every_instruction.py", "test_columns.py", "test_bad_input.py", "test_jit.py",
+    "test_simulation_mutants.py", "test_objects.py", "test_writer.py",
+    "test_simulation_seeds_2.py", "test_record_processes.py", "test_spool_processes.py",
+    "test_watch_processes.py", "test_ledger_processes.py", "test_road_soak.py",
+    "test_ledger_trouble.py", "test_alert_process.py", "test_sessions.py",
+    "test_settings_mistakes.py", "test_road.py", "test_instrument_multiprocessing.py",
+    "test_demo_command.py", "test_sampling.py", "test_ledger_restart.py",
+    "test_sampling_processes.py", "test_hostile_program.py", "test_cli.py", "test_alert_up.py",
 )  # fmt: skip
 
 

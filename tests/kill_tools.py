@@ -178,6 +178,15 @@ class Prepared:
         """The segment's bytes at this moment."""
         return self.segment.buffer[: self.segment.size]
 
+    def lanes(self) -> bytes:
+        """What records and their accounts are written to; behind it lies the table of neurons."""
+        return self.segment.buffer[: layout.table_offset(1, self.segment.lane_slots)]
+
+    def attempts_address(self) -> int:
+        """Where the word is that every emitter writes first."""
+        words = np.frombuffer(self.segment.words, np.int64)
+        return words.ctypes.data + layout.lane_offset(0) + layout.LANE_ATTEMPTS
+
     def restore(self, image: bytes) -> None:
         """Undo what a child did."""
         self.segment.buffer[: self.segment.size] = image

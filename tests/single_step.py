@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import mmap
 import os
 import platform
 import signal
@@ -9,8 +10,11 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
-_TRACEME, _SINGLESTEP, _SETOPTIONS = 0, 9, 0x4200
+_TRACEME, _POKEUSER, _CONT, _SINGLESTEP, _SETOPTIONS = 0, 6, 7, 9, 0x4200
 _EXITKILL = 0x100000  # the child never outlives the test
+# Debug registers as a tracer sees them, in bytes of `struct user`: an address to watch, and what
+# for: register 0 is on, for stores (bit 16) to 8 bytes (bit 19).
+_DEBUG_ADDRESS, _DEBUG_CONTROL, _ON_STORE = 848, 848 + 7 * 8, 1 | 1 << 16 | 1 << 19
 _REFUSED = 77  # exit status of a child that may not be traced
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -38,7 +42,22 @@ class SteppedChild:
 
     def step(self) -> bool:
         """Let one instruction happen; False once `run()` has returned."""
-        if _libc.ptrace(_SINGLESTEP, self.process, None, None) != 0:
+        return self._go_on(_SINGLESTEP)
+
+    def run_to_store(self, address: int) -> bool:
+        """Let all happen up to the next store to the 8 bytes there; False if there was none."""
+        self._poke(_DEBUG_ADDRESS, address)
+        self._poke(_DEBUG_CONTROL, _ON_STORE)
+        is_stored = self._go_on(_CONT)
+        self._poke(_DEBUG_CONTROL, 0)
+        return is_stored
+
+    def _poke(self, place: int, value: int) -> None:
+        if _libc.ptrace(_POKEUSER, self.process, place, value) != 0:
+            raise OSError(ctypes.get_errno(), "cannot watch memory")
+
+    def _go_on(self, request: int) -> bool:
+        if _libc.ptrace(request, self.process, None, None) != 0:
             raise OSError(ctypes.get_errno(), "cannot step")
         status = self._wait()
         assert os.WIFSTOPPED(status), f"the child ended with status {status} in the middle"
@@ -100,3 +119,15 @@ def reason_not_to_step() -> str | None:
     except OSError as error:
         return f"ptrace is forbidden here: {error}"
     return None
+
+
+@functools.cache
+def can_watch() -> bool:
+    """Whether this machine stops a child at a store; some virtual ones have no debug registers."""
+    word = mmap.mmap(-1, 8)
+    address = ctypes.addressof(ctypes.c_uint64.from_buffer(word))
+    try:
+        with SteppedChild(lambda: word.write(b"stored!!")) as child:
+            return child.run_to_store(address) and word[:] == b"stored!!"
+    except OSError:
+        return False

@@ -144,7 +144,7 @@ def test_very_many_names_arrive(size: Callable[[int, int], int]) -> None:
 
     The producer is one Python loop, so that its records need no more room than its lane has.
     """
-    count, limit = size(20_000, 1_000_000), size(15_000, 800_000)
+    count, limit = size(8_000, 1_000_000), size(6_000, 800_000)
     with program() as producer, road(RNTS_AGGREGATOR__MAX_NEURONS=str(limit)):
         ids = np.arange(1, count + 1)
         producer.announce(ids.tolist(), [f"worker-{i}" for i in range(count)], "many")

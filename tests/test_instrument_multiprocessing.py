@@ -62,7 +62,7 @@ def reported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     folder.chmod(0o700)
     heard = folder / "child"
     heard.mkdir(mode=0o700)
-    run = run_python(PROGRAM, request.param, str(heard), RNTS_RUNTIME_DIR=str(folder))
+    run = run_python(PROGRAM, request.param, str(heard), RNTS_RUNTIME_DIR=str(folder), RNTS_JIT="0")
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 

@@ -28,10 +28,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 # Tests of kernels that hold for both ways to run them; quick ones for every day.
-QUICK = ("test_neurons.py", "test_runs.py", "test_varint.py")
+QUICK = ("test_runs.py", "test_varint.py")
 ALL = (
     *QUICK, "test_aggregator.py", "test_columns.py", "test_durations.py", "test_fold.py",
-    "test_frame.py", "test_histogram.py", "test_windows.py",
+    "test_frame.py", "test_histogram.py", "test_neurons.py", "test_windows.py",
 )  # fmt: skip
 
 

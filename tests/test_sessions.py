@@ -244,8 +244,8 @@ def test_steps_of_the_writer_are_what_the_reader_goes_by() -> None:
 
 
 def test_damaged_frames_of_a_session_change_nothing(size: Callable[[int, int], int]) -> None:
-    """Of 40,000 damaged frames (ten million at night) refused ones leave no trace, others open."""
-    counts = [wire_fuzz.try_mutants(seed, size(40_000, 10_000_000) // 8) for seed in range(8)]
+    """Of 16,000 damaged frames (ten million at night) refused ones leave no trace, others open."""
+    counts = [wire_fuzz.try_mutants(seed, size(16_000, 10_000_000) // 8) for seed in range(8)]
 
     assert all(refused > 0 and opened > 0 for refused, opened in counts)
 

@@ -12,6 +12,7 @@ from process_tools import (
     Document,
     Process,
     accounting,
+    all_alive,
     children,
     has_agent,
     is_running,
@@ -27,6 +28,7 @@ from process_tools import (
 
 from rnts.model import METRIC_NAMES
 from rnts.neuron import Neuron
+from rnts.runtime import SOCKET_NAME
 
 END_S = 5  # promised: from Ctrl-C to the end of everything
 
@@ -144,6 +146,33 @@ FAULTS = ("kill", "silence", "storm", "slow")
 GROUP, NEURONS, GROUPS = "cortex-1", 200, 10
 
 
+def is_seen(fault: str, document: Document) -> bool:
+    """Whether a fault shows in a snapshot of a population that is at work."""
+    groups = document.get("groups", {})
+    if not sum(group["active"] for group in groups.values()):
+        return False
+    if fault == "kill":
+        gone = document["events"]["counts"].get("Deactivated")
+        return gone == NEURONS // GROUPS and GROUP not in groups
+    if GROUP not in groups or document["neurons"]["known"] < NEURONS:
+        return False
+    hit = groups[GROUP]
+    return hit["active"] == 0 if fault == "silence" else hit["health"]["critical"] > 0
+
+
+def wait_seen(fault: str, process: Process, folder: Path) -> None:
+    """Wait until a fault has shown in two windows, so that it is not the begin of the first."""
+    windows = set()
+
+    def look() -> bool:
+        document = snapshot(f"ipc://{folder}/{SOCKET_NAME}")
+        if is_seen(fault, document):
+            windows.add(document["window"]["start_ns"])
+        return all_alive([process]) and len(windows) > 1
+
+    until(look)
+
+
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Document]:
     """The last document of an `rnts up` with each fault; side by side, as most of it is waiting."""
@@ -153,12 +182,15 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Document]:
         processes = {}
         for fault, folder in folders.items():
             words = ("up", "--no-host", "--demo", "--neurons", str(NEURONS), "--fault", fault)
-            more = ("--at", "500ms", "--for", "15s", "--json")
             places = {"RNTS_RUNTIME_DIR": str(folder), "RNTS_STATE_DIR": f"{folder}-state"}
-            processes[fault] = stack.enter_context(running(*words, *more, **places))
+            started = running(*words, "--at", "500ms", "--json", **places)
+            processes[fault] = stack.enter_context(started)
+        for fault, process in processes.items():
+            wait_seen(fault, process, folders[fault])
+            process.send_signal(signal.SIGINT)
         for fault, process in processes.items():
             output, errors = process.communicate(timeout=120)
-            assert process.returncode == 0, errors
+            assert process.returncode == 130, errors
             documents[fault] = json.loads(output)
             assert list(folders[fault].iterdir()) == []
     return documents
