@@ -155,6 +155,13 @@ class Panes:
         first = window % self.ring * self._groups
         return self._group_words[first : first + self._groups]
 
+    def groups_read(self, shown: int, first: int) -> NDArray[np.bool_]:
+        """By group, whether it has records in the window that is shown, or from `first` on."""
+        numbers = self._heads[: self.ring, panes.WINDOW]
+        is_read = (numbers == shown) | (numbers >= first)
+        words = self._group_words[: self.ring * self._groups].reshape(self.ring, self._groups, -1)
+        return np.asarray(words[is_read].any(axis=(0, 2)))
+
     def group_moments(self, window: int) -> NDArray[np.float64]:
         """float64[groups, MOMENTS] of a window."""
         first = window % self.ring * self._groups

@@ -11,6 +11,7 @@ from rnts.aligned import aligned_zeros
 from rnts.canary_ids import is_canary
 from rnts.kernels import neurons as table
 from rnts.model import Health, Kind
+from rnts.places import OTHER, Places
 from rnts.records import RECORDS_MAX, Records
 from rnts.told_identity import Identity, told_identity
 
@@ -18,7 +19,6 @@ DEFAULT_GROUP, OTHER_GROUP = "default", "other"
 NO_HOST, OTHER_HOST = "", "other"  # of neurons that did not say, and of those beyond the limit
 HOSTS_MAX = 1_024
 _NAME = int(Kind.NAME)
-_OTHER = 1  # index of OTHER_GROUP and OTHER_HOST; those of the others are 0, as in a row of zeros
 RETIRED_AT_ONCE_MAX = 16_384  # rows that one sweep releases; the next finds the rest
 _NEAR_AMONG_MAX = 10_000  # names that are looked at for ones that are like another
 
@@ -28,7 +28,9 @@ assert int(Health.UNKNOWN) == table.HEALTH_UNKNOWN and len(Health) == table.HEAL
 class Population:
     """At most `max_neurons` neurons in at most `max_groups` groups besides "default" and "other".
 
-    Neurons beyond the limit share row 0, which counts for "other", as do groups beyond theirs.
+    Neurons beyond the limit share row 0, which counts for "other", as do groups beyond theirs; the
+    index of "default", and of no host, is 0, as in a row of zeros. Groups and hosts without neurons
+    make room for others after a time.
     Names of neurons that are gone are kept as long as there is room, for those that come back and
     for the list of events.
     """
@@ -38,18 +40,15 @@ class Population:
         groups = max_groups + 2
         self.max_neurons = max_neurons
         self.rows = aligned_zeros(max_neurons + 1, table.ROW_WORDS, np.int64)
-        self.rows[table.OVERFLOW_ROW, table.GROUP] = _OTHER
+        self.rows[table.OVERFLOW_ROW, table.GROUP] = OTHER
         self.health = np.zeros((groups, table.HEALTH_STATES), np.int64)
-        self.group_names = [DEFAULT_GROUP, OTHER_GROUP]
+        self.groups = Places((DEFAULT_GROUP, OTHER_GROUP), groups)
         self.names_refused = 0  # name records of neurons beyond the limit
         self.retired = 0  # neurons whose rows were released
         self.hosts = np.zeros(max_neurons + 1, np.int64)  # of each row
-        self.host_names = [NO_HOST, OTHER_HOST]
         self.hosts_max = HOSTS_MAX + 2
+        self.host_places = Places((NO_HOST, OTHER_HOST), self.hosts_max)
         self.renamed: set[int] = set()  # rows whose neuron said that it is another than it was
-        self._host_indices = {NO_HOST: 0, OTHER_HOST: _OTHER}
-        self._group_indices = {DEFAULT_GROUP: 0, OTHER_GROUP: _OTHER}
-        self._groups_max = groups
         self._identities: dict[int, Identity] = {}
         self._gone: dict[int, None] = {}  # ids in `_identities` without a row, the oldest first
         self._reasons: dict[int, tuple[int, str]] = {}  # row -> (time, reason) of its health
@@ -119,25 +118,10 @@ class Population:
 
     def _place(self, row: int, identity: Identity) -> None:
         """Have a neuron count for its group and its host."""
-        self._set_group(row, identity.group)
-        host = self._host_indices.get(identity.host)
-        if host is None:
-            host = _OTHER
-            if len(self.host_names) < self.hosts_max:
-                host = self._host_indices[identity.host] = len(self.host_names)
-                self.host_names.append(identity.host)
-        self.hosts[row] = host
-
-    def _set_group(self, row: int, name: str) -> None:
-        """Move a neuron into a group, which is made if there is room for another."""
-        group = self._group_indices.get(name or DEFAULT_GROUP)
-        if group is None:
-            group = _OTHER
-            if len(self.group_names) < self._groups_max:
-                group = self._group_indices[name] = len(self.group_names)
-                self.group_names.append(name)
+        group = self.groups.take(identity.group or DEFAULT_GROUP)
         if self.rows[row, table.GROUP] != group:
             table.set_group(row, group, self.rows, self.health)
+        self.hosts[row] = self.host_places.take(identity.host)
 
     def bring_back(self, records: Records, earliest_ns: int, latest_ns: int) -> None:
         """Give neurons that were gone a row and their group before records of them are folded.
@@ -196,6 +180,15 @@ class Population:
             if neuron_id in self._identities:
                 self._gone[neuron_id] = None
 
+    def place_again(self, row: int) -> None:
+        """Have the neuron of a row count for its own group and host, if there is room now."""
+        identity = self._identities.get(self.id_of(row))
+        if identity is not None:
+            before = self.rows[row, table.GROUP], self.hosts[row]
+            self._place(row, identity)
+            if (self.rows[row, table.GROUP], self.hosts[row]) != before:
+                self.renamed.add(row)
+
     def row_of(self, neuron_id: int) -> int:
         """The row of a neuron; 0 if it has none of its own."""
         return int(table.row_of(np.uint64(neuron_id), self._index))
@@ -208,13 +201,15 @@ class Population:
         """The name of the group that the neuron of a row counts for."""
         return self.group_names[self.rows[row, table.GROUP]]
 
-    def group_index(self, name: str) -> int | None:
-        """The index of a group; None where no neuron ever was in one of that name."""
-        return self._group_indices.get(name)
+    @property
+    def group_names(self) -> list[str]:
+        """The names of groups by their indices, also of those that have no neuron any more."""
+        return self.groups.names
 
-    def host_index(self, name: str) -> int | None:
-        """The same of a host."""
-        return self._host_indices.get(name)
+    @property
+    def host_names(self) -> list[str]:
+        """The same of hosts."""
+        return self.host_places.names
 
     def identity_of(self, neuron_id: int) -> Identity | None:
         """What a neuron said it is; None if it never did, or so long ago that it is forgotten."""

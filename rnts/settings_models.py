@@ -161,9 +161,13 @@ class Aggregator(Section):
         example="tcp://*:8090",
     )
     max_neurons: int = _whole(1, 1_000_000, "neurons with a row of their own; the rest share one")
-    max_groups: int = _whole(1, 4_096, "groups with statistics of their own; the rest share one")
+    max_groups: int = _whole(
+        1, 4_096, "groups at a time with statistics of their own; the rest share one"
+    )
     grace_ms: int = _whole(0, 60_000, "how long a window waits for late records")
-    retire_after_s: int = _whole(1, 86_400, "silence after which a neuron is forgotten")
+    retire_after_s: int = _whole(
+        1, 86_400, "silence after which a neuron, or an empty group, is forgotten"
+    )
     seal_after: int = _whole(0, 5, "closed windows that late records still revise")
     ledger: LedgerPath = _setting(
         "file of closed windows, so that a restart goes on", "auto, off or an absolute path"

@@ -138,6 +138,8 @@ def _limits(windows: Windows) -> Document:
     return {
         "neurons_max": population.max_neurons,
         "neurons_retired": population.retired,
+        "groups_retired": population.groups.given_up,
+        "hosts_retired": population.host_places.given_up,
         "overflow_records": windows.overflow_records,
         "names_refused": population.names_refused,
         "link_records_refused": windows.traffic.refused,

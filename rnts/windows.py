@@ -18,6 +18,7 @@ from rnts.population import Population
 from rnts.recent_events import NAMES, RECENT_MAX, RecentEvents
 from rnts.records import Records
 from rnts.reflex.engine import Engine
+from rnts.retirement import make_room
 from rnts.traffic import Traffic
 
 REASONS_MAX = 1024  # new reasons of health that one batch may bring
@@ -242,5 +243,7 @@ class Windows:
         self._swept_ns = now_ns
         silent_since_ns = now_ns - self._retire_after_ns
         self.population.retire(now_ns, silent_since_ns)
+        is_read = self.panes.groups_read(self.boundary - 1, self.sealed_before)
+        make_room(self.population, self.reflex, now_ns, silent_since_ns, is_read)
         self.canaries.retire(silent_since_ns)
         self.traffic.forget(silent_since_ns)

@@ -19,6 +19,7 @@ from rnts.ledger import Ledger
 from rnts.ledger_record import unpack_record
 from rnts.ledger_resume import State
 from rnts.ledger_writer import Appender, LedgerWriter
+from rnts.model import Kind
 from rnts.panes import LATENCY_COLUMN
 from rnts.receiver import Receiver, Verdict
 from rnts.windows import Windows
@@ -44,8 +45,9 @@ class Agent:
     def cut(self, items: list[Item], watermark_ns: int) -> None:
         """Make a frame with the row that accounts for it."""
         self.frames.append((items, watermark_ns))
-        self.delivered += len(items)
-        self.rows.append(self.row(len(items)))
+        count = sum(item.kind is not Kind.NAME for item in items)
+        self.delivered += count
+        self.rows.append(self.row(count))
 
     def row(self, in_frame: int, flags: int = 0) -> np.ndarray:
         """The row of its program as it stands."""
@@ -71,9 +73,10 @@ class Aggregate:
         agents: list[Agent],
         unsealed: int = 2,
         make_writer: type[Appender] = LedgerWriter,
+        **others: Any,
     ) -> None:
         self.agents = {agent.agent_id: agent for agent in agents}
-        windows = Windows(SECOND, (50, 99), 200, unsealed=unsealed)
+        windows = Windows(SECOND, (50, 99), 200, unsealed=unsealed, **others)
         self.state, self.receiver = State(windows), Receiver(random.getrandbits(60))
         self.keeper = None
         if path is not None:

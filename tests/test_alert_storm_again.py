@@ -9,6 +9,7 @@ from alert_tools import EPOCH, RULE, SECOND, Bench
 from test_alert_storm import MANY, RECEIVERS, STORMY, Pair, changes_of
 
 from rnts.alerts.flapping import Flapping
+from rnts.alerts.handed import Batch
 from rnts.alerts.life_documents import ALIKE
 
 ALL = list(range(MANY))
@@ -93,7 +94,7 @@ def test_a_death_in_a_storm_that_came_again(tmp_path: Path) -> None:
         bench.now_ns += SECOND
         for part in parts:
             whole = changes_of(part, truth, [2.0 * truth] * len(part))
-            bench.table.lives.observe_all("hot", whole, EPOCH + bench.now_ns)
+            bench.table.lives.observe_all("hot", Batch(whole, EPOCH + bench.now_ns))
         bench.tick()
 
     hand_in(ALL, truth=1.0)

@@ -3,7 +3,9 @@
 import os
 import random
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +14,9 @@ from naive_windows import Item
 
 from rnts.canary_ids import first_id
 from rnts.ledger_audit import audit_ledger
+from rnts.model import EVENT, Kind
 
+Story = Callable[[random.Random, list[Agent]], None]
 SECONDS = 8
 RUNS = 300 if os.environ.get("RNTS_TEST_SIZE") == "nightly" else 15
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # where nothing waits for a disk
@@ -36,17 +40,34 @@ def story(chance: random.Random, agents: list[Agent]) -> None:
         agent.cut([], START + (SECONDS + 9) * SECOND)
 
 
-def play(path: Path, seed: int, deaths: set[int]) -> Aggregate:
+def churn(chance: random.Random, agents: list[Agent]) -> None:
+    """Each half second another group, of neurons that leave a second later."""
+    for agent in agents:
+        for tick in range(4 * SECONDS):
+            start_ns, group = START + tick * SECOND // 4, tick // 2
+            which = agent.agent_id * 1_000 + group
+            items = [Item(which, start_ns, Kind.NAME, {}, (f"n{which}", f"g{group}", "", "h"))]
+            for older in range(max(0, group - 3), group + 1):
+                time_ns, number = start_ns + chance.randrange(SECOND // 4), which - group + older
+                items.append(Item(number, time_ns, values={"queue_depth": older}))
+            if tick % 2 and group > 3:
+                left = {"event_type": EVENT["Deactivated"].code}
+                items.append(Item(which - 4, start_ns, Kind.EVENT, left, ("", "")))
+            agent.cut(items, start_ns + SECOND // 4)
+        agent.cut([], START + (SECONDS + 9) * SECOND)
+
+
+def play(path: Path, seed: int, deaths: set[int], tell: Story = story, **windows: Any) -> Aggregate:
     """Deliver a story to its end, with an aggregator that dies before these steps."""
     agents = [Agent(1), Agent(2)]
-    story(random.Random(seed), agents)
+    tell(random.Random(seed), agents)
     chance = random.Random(seed + 1)
-    aggregate = Aggregate(path, agents)
+    aggregate = Aggregate(path, agents, **windows)
     step = 0
     while True:
         if step in deaths:
             aggregate.die()
-            aggregate = Aggregate(path, agents)
+            aggregate = Aggregate(path, agents, **windows)
             aggregate.account()
         # Whoever is behind delivers, more or less: no window is pushed out.
         behind = min(agents, key=lambda agent: (agent.watermark_ns, chance.random()))
@@ -72,10 +93,27 @@ def test_restarts_change_nothing(seed: int, deaths: set[int]) -> None:
         compare(Path(folder), seed, deaths)
 
 
-def compare(folder: Path, seed: int, deaths: set[int]) -> None:
+@settings(max_examples=RUNS // 3)
+@given(seed=st.integers(0, 1000), deaths=st.sets(st.integers(1, 60), max_size=4))
+def test_restarts_change_nothing_of_groups_that_come_and_go(seed: int, deaths: set[int]) -> None:
+    """Places of groups are used again; each window's digest names whose its statistics are."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name:
+        folder, windows = Path(name), {"retire_after_ns": SECOND // 2}
+        broken = compare(folder, seed, deaths, churn, **windows)
+        assert broken.state.windows.population.groups.given_up or deaths
+        for number, digest in digests_of(folder / "broken").items():
+            second = number - NUMBER
+            groups = described(digest)[2]
+            expected = {f"g{each}" for each in range(max(0, 2 * second - 4), 2 * second + 2)}
+            assert groups.keys() == (expected if second < SECONDS else set())
+
+
+def compare(
+    folder: Path, seed: int, deaths: set[int], tell: Story = story, **windows: Any
+) -> Aggregate:
     """Play the same story with deaths and without."""
-    whole = play(folder / "whole", seed, set())
-    broken = play(folder / "broken", seed, deaths)
+    whole = play(folder / "whole", seed, set(), tell, **windows)
+    broken = play(folder / "broken", seed, deaths, tell, **windows)
 
     told = {name: digests_of(folder / name) for name in ("whole", "broken")}
     assert {w: described(d) for w, d in told["broken"].items()} == {
@@ -89,6 +127,7 @@ def compare(folder: Path, seed: int, deaths: set[int]) -> None:
         == sum(agent.delivered for agent in broken.agents.values())
     )
     assert [audit.problems for audit in audit_ledger(folder / "broken")] == [[]]
+    return broken
 
 
 def test_an_agent_that_died_with_the_aggregator_is_declared(tmp_path: Path) -> None:

@@ -255,6 +255,8 @@ def test_the_document_counts_what_limits_left_out() -> None:
     assert document_of(windows)["limits"] == {
         "neurons_max": 1,
         "neurons_retired": 0,
+        "groups_retired": 0,
+        "hosts_retired": 0,
         "overflow_records": 2,
         "names_refused": 0,
         "link_records_refused": 0,

@@ -1,11 +1,12 @@
-"""What a storm finds of those that it is about: no alert yet, or alerts that are over, many alike.
+"""Lives that are alike: what becomes of one of a cohort becomes of all of it.
 
-Where thousands were resolved and are true again, it is the same few histories that they have. So
-what becomes of each is computed once for all that have the same, and each is like one of these.
+Where thousands fired, were resolved or are true again, it is the same few histories that they have.
+So what becomes of each is computed once for all that have the same, and each is like one of these.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
+from itertools import groupby, repeat
+from operator import attrgetter
 from typing import NamedTuple, cast
 
 from rnts.alerts.flapping import Flapping
@@ -15,6 +16,11 @@ from rnts.alerts.rule import Rule
 from rnts.reflex.change import Changes
 
 COHORTS_MAX = 64  # beyond that each life is looked at by itself
+_plain = attrgetter(
+    "rule", "rule_digest", "state", "episode", "held_ns", "samples", "event_ns", "newest",
+    "heard_ns", "quiet_ns", "since_event_ns", "since_wall_ns", "changed_ns", "worst", "reason",
+    "is_without_data", "is_gone", "is_flapping", "note", "flips", "told",
+)  # fmt: skip
 
 
 class Cohort(NamedTuple):
@@ -34,8 +40,8 @@ def find_cohorts(
 
     It is unless they have no alerts, or ones that are over, as everybody knows, and none flaps.
     """
-    known = (entity_of(key.labels) for key in lives if key.rule == rule.name)
-    if set(changes.entities).isdisjoint(known):
+    known = {entity_of(key.labels) for key in lives if key.rule == rule.name}
+    if not known or known.isdisjoint(changes.entities):
         return [Cohort(None, range(len(changes)))] if flapping.begins_at > 1 else None
     # Plain pairs are found as keys are, and made in a third of the time.
     pairs = zip(repeat(rule.name), changes.labels, strict=False)
@@ -54,3 +60,14 @@ def find_cohorts(
     if len(groups) > COHORTS_MAX:
         return None
     return [Cohort(befores[places[0]], places) for places in groups.values()]
+
+
+def alike(lives: Sequence[Life]) -> dict[tuple[object, ...], list[int]]:
+    """The places of lives that differ in labels and values only, by what is the same of them."""
+    cohorts: dict[tuple[object, ...], list[int]] = {}
+    place = 0
+    for (*same, told), stretch in groupby(lives, _plain):  # each is compared with the one before
+        count = len(list(stretch))
+        cohorts.setdefault((*same, *told.items()), []).extend(range(place, place + count))
+        place += count
+    return cohorts

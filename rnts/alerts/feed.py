@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 from rnts.alerts.life import PENDING, RECOVERING, Key, Life, Sample
 from rnts.alerts.lives import Lives
 from rnts.alerts.rule import ALERT, Rule
-from rnts.alerts.storm import may_storm
+from rnts.alerts.together import found_again, found_of_many, found_resolved
 from rnts.alerts.watched import Watched, sample_of
-from rnts.reflex.change import Change, Changes, Labels, Update
+from rnts.reflex.change import Change, Labels, Update
 from rnts.standing.query import ABOUT_CHARACTERS_MAX, ABOUT_MAX, Entity, characters_of
 from rnts.text import name_to_id
 
@@ -68,6 +68,7 @@ class Feed:
                 self.counts["updates_unknown"] += 1
                 continue
             self.counts["omitted"] += update.omitted
+            watched.ripe_ns = None
             if update.key.startswith(RESOLVE):
                 self._take_resolve(watched, update, now_ns)
             else:
@@ -116,11 +117,10 @@ class Feed:
         if update.is_full:
             self._begin_anew(watched, now_ns)
         name = watched.rule.name
-        if isinstance(update.changes, Changes) and may_storm(watched.rule, update.changes):
-            if watched.unheard:
-                watched.unheard.difference_update(update.changes.labels)
-            self._lives.observe_all(name, update.changes, update.at_ns)
-            watched.list_late(update.changes)
+        batches = found_of_many(watched, update)
+        for batch in batches:
+            self._lives.observe_all(name, batch)
+        if batches:
             return
         listed, observe = watched.listed, self._lives.observe
         for change in update.changes:  # a storm has ten thousand of them
@@ -156,6 +156,10 @@ class Feed:
         if update.is_full:
             watched.resolved.clear()
             watched.is_resolve_told = True
+        batch = found_resolved(watched, update)
+        if batch is not None:
+            self._lives.observe_all(watched.rule.name, batch)
+            return
         for change in update.changes:
             if change.truth == 0:
                 watched.resolved.pop(change.labels, None)
@@ -181,10 +185,13 @@ class Feed:
         return is_any
 
     def _repeat(self, watched: Watched, now_ns: int, alive_at_ns: int) -> None:
-        name = watched.rule.name
+        name, watched.ripe_ns = watched.rule.name, None
         wanted = dict.fromkeys(watched.listed)
         wanted.update(dict.fromkeys(key.labels for key in self._lives.watched(watched.rule)))
-        for labels in wanted:
+        batches = found_again(watched, wanted, alive_at_ns)
+        for batch in batches:
+            self._lives.observe_all(name, batch)
+        for labels in () if batches else wanted:
             sample = watched.sample(labels, alive_at_ns, now_ns)
             if sample is not None and not math.isnan(sample.truth):
                 self._lives.observe(name, labels, sample)
@@ -194,20 +201,22 @@ class Feed:
         rule = watched.rule
         if not rule.for_ns and not rule.keep_firing_ns:
             return False
-        lives = (self._lives.by_key[key] for key in self._lives.watched(rule))
-        return any(_is_ripe(life, rule, alive_at_ns) for life in lives)
+        if watched.ripe_ns is None:  # what was handed in since has had its tick
+            lives = (self._lives.by_key[key] for key in self._lives.watched(rule))
+            watched.ripe_ns = min((_ripe_ns(life, rule) for life in lives), default=math.inf)
+        return alive_at_ns >= watched.ripe_ns
 
     def due_ns(self) -> int | None:
         """When `repeat` has something to do at the latest; None where there are no rules."""
         return min((watched.due_ns for watched in self._watched.values()), default=None)
 
 
-def _is_ripe(life: Life, rule: Rule, alive_at_ns: int) -> bool:
-    """Whether the time that passed since an alert's last sample is what it still lacks."""
+def _ripe_ns(life: Life, rule: Rule) -> float:
+    """When the time since an alert's last sample will be what it still lacks."""
     if life.event_ns is None or life.state not in (PENDING, RECOVERING):
-        return False
+        return math.inf
     wanted_ns = rule.for_ns if life.state == PENDING else rule.keep_firing_ns
-    return life.held_ns + (alive_at_ns - life.event_ns) >= wanted_ns
+    return life.event_ns + wanted_ns - life.held_ns
 
 
 def _asked(rule: Rule) -> tuple[str, str]:

@@ -25,10 +25,9 @@ class Flapping:
     def look(self, life: Life, at: Moment) -> bool:
         """Forget old flips; whether the alert has begun or ceased to flap."""
         since_ns = at.steady_ns - self.window_ns
-        while life.flips and life.flips[0] <= since_ns:
-            life.flips.pop(0)
-        while len(life.flips) > self.begins_at:
-            life.flips.pop(0)  # more of them say no more
+        if life.flips:
+            recent = tuple(flip for flip in life.flips if flip > since_ns)
+            life.flips = recent[-self.begins_at :]  # more of them say no more
         was_flapping = life.is_flapping
         if was_flapping:
             life.is_flapping = len(life.flips) >= self.ends_below

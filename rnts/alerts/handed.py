@@ -2,7 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from rnts.alerts.life import Sample
 from rnts.alerts.rule import Labels
@@ -29,12 +30,37 @@ class Leaving:
         return any(part <= set(labels) for part in self._parts)
 
 
+class Batch(NamedTuple):
+    """What a rule is of many entities at one time, with one truth of `resolve_when` for all."""
+
+    changes: Changes
+    event_ns: int
+    resolve: float = math.nan
+
+    @property
+    def truth(self) -> float | None:
+        """The truth that all of them have; None where they differ."""
+        truths = self.changes.truths
+        return truths[0] if truths and truths.count(truths[0]) == len(truths) else None
+
+    def is_like(self, other: "Batch") -> bool:
+        """Whether both say the same of different entities."""
+        same = self.resolve == other.resolve or (self.resolve != self.resolve != other.resolve)
+        return same and self.truth is not None and self.truth == other.truth
+
+
+def are_distinct(batches: Sequence[Batch]) -> bool:
+    """Whether no entity is in them twice, so that their order does not matter."""
+    entities = set[str]().union(*(batch.changes.entities for batch in batches))
+    return len(entities) == sum(len(batch.changes) for batch in batches)
+
+
 class Handed:
-    """Samples in their order; a rule has samples, or one batch of many entities, or both."""
+    """Samples in their order; a rule has samples, or batches of many entities, or both."""
 
     def __init__(self, counts: Counter[str]) -> None:
         self.samples: list[tuple[str, Labels, Sample]] = []
-        self.batches: dict[str, tuple[Changes, int]] = {}  # by rules, with their event times
+        self.batches: dict[str, list[Batch]] = {}  # by rules
         self.leaving: list[Labels] = []
         self._counts = counts
 
@@ -47,23 +73,24 @@ class Handed:
         else:
             self._counts["samples_full"] += 1
 
-    def observe_all(self, rule: str, changes: Changes, event_time_ns: int) -> None:
+    def observe_all(self, rule: str, batch: Batch) -> None:
         """Take in many. What comes in pieces, as a storm may, has the time of the last of them."""
-        if rule in self.batches:
-            joined = join_changes([self.batches[rule][0], changes])
-            if isinstance(joined, Changes):
-                changes = joined
-            else:
-                self.take_apart(rule)
-        self.batches[rule] = changes, event_time_ns
+        batches = self.batches.setdefault(rule, [])
+        for place, one in enumerate(batches):
+            if one.is_like(batch):
+                joined = join_changes([one.changes, batch.changes])
+                if isinstance(joined, Changes):
+                    batches[place] = batch._replace(changes=joined)
+                    return
+        batches.append(batch)
 
     def take_apart(self, rule: str) -> None:
         """Have samples in place of what was handed in together."""
-        changes, event_ns = self.batches.pop(rule)
-        for change in changes:
-            _, truth, value, worst, certainty = change
-            sample = Sample(truth, value, event_ns, math.nan, worst, certainty=certainty)
-            self.observe(rule, change.labels, sample)
+        for changes, event_ns, resolve in self.batches.pop(rule):
+            for change in changes:
+                _, truth, value, worst, certainty = change
+                sample = Sample(truth, value, event_ns, resolve, worst, certainty=certainty)
+                self.observe(rule, change.labels, sample)
 
     def has_samples(self, rule: str) -> bool:
         """Whether there are single samples of a rule."""

@@ -10,6 +10,7 @@ nothing. A restart stops it too, so downtime is never counted.
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -53,8 +54,7 @@ class Moment(NamedTuple):
     wall_ns: int
 
 
-@dataclass
-class Told:
+class Told(NamedTuple):
     """What a receiver was told last of an alert, and of which episode."""
 
     kind: str
@@ -90,8 +90,9 @@ class Life:
     is_without_data: bool = False
     is_gone: bool = False  # its entity has left
     is_flapping: bool = False
-    flips: list[int] = field(default_factory=list)  # when it fired and resolved
-    told: dict[str, Told] = field(default_factory=dict)
+    flips: tuple[int, ...] = ()  # when it fired and resolved
+    told: Mapping[str, Told] = field(default_factory=dict)  # replaced, since alerts share it
+    noted: tuple[object, ...] | None = field(default=None, compare=False)  # as of the journal
 
     @property
     def is_firing(self) -> bool:
@@ -169,7 +170,7 @@ class Life:
     def _fire(self, at: Moment) -> None:
         self.state, self.held_ns = FIRING, 0
         self.changed_ns = at.steady_ns
-        self.flips.append(at.steady_ns)
+        self.flips = (*self.flips, at.steady_ns)
 
     def _on_false(
         self,
@@ -200,7 +201,7 @@ class Life:
         if self.is_firing:
             self.state, self.reason = RESOLVED, reason
             self.changed_ns = at.steady_ns
-            self.flips.append(at.steady_ns)
+            self.flips = (*self.flips, at.steady_ns)
         elif self.state == PENDING:
             self.state = INACTIVE
         self.held_ns, self.event_ns, self.newest = 0, None, None
@@ -233,14 +234,18 @@ class Life:
     def copy(self, labels: Labels, value: float, certainty: Certainty | None = None) -> "Life":
         """One that is the same but for these; `dataclasses.replace` takes 5 us more."""
         life = object.__new__(Life)
-        vars(life).update(vars(self), labels=labels, value=value, flips=list(self.flips))
-        life.certainty = certainty
-        life.told = {name: Told(*vars(each).values()) for name, each in self.told.items()}
-        vars(life).pop("fingerprint", None)
+        vars(self).pop("fingerprint", None)  # which may be asked for again
+        of_each = {"labels": labels, "value": value, "certainty": certainty}
+        life.__dict__ = {**vars(self), **of_each}
         return life
+
+    def tell(self, receiver: str, told: Told | None) -> None:
+        """Note what a receiver was told of it; None: there is no more to be told of an episode."""
+        others = {name: each for name, each in self.told.items() if name != receiver}
+        self.told = others if told is None else {**others, receiver: told}
 
     def signature(self) -> tuple[object, ...]:
         """What is different after each step that must not be forgotten; ages are not in it."""
         told = [(name, each.kind, each.episode, each.times) for name, each in self.told.items()]
-        steps = self.state, self.episode, self.reason, self.rule_digest, tuple(self.flips)
+        steps = self.state, self.episode, self.reason, self.rule_digest, self.flips
         return (*steps, self.is_flapping, self.is_without_data, self.is_gone, tuple(told))

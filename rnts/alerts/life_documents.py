@@ -5,9 +5,9 @@ After a storm there are ten thousand of them: as one document each they took 200
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
-from operator import attrgetter
 from typing import Any
 
+from rnts.alerts.cohorts import alike
 from rnts.alerts.life import Life, Told
 from rnts.alerts.rule import fingerprint
 from rnts.reflex.change import Certainty, Changes
@@ -16,17 +16,12 @@ from rnts.reflex.packed import pack_changes, unpack_changes
 LIFE, ALIKE = "life/", "alike/"  # what names of documents begin with
 ALIKE_MIN = 8  # fewer have a document each
 _OF_EACH = ("labels", "value", "certainty")
-_plain = attrgetter(
-    "rule", "rule_digest", "state", "episode", "held_ns", "samples", "event_ns", "newest",
-    "heard_ns", "quiet_ns", "since_event_ns", "since_wall_ns", "changed_ns", "worst", "reason",
-    "is_without_data", "is_gone", "is_flapping", "note",
-)  # fmt: skip
-
 
 # With the values that need not be written down.
 _FIELDS: dict[str, Any] = {
     each.name: each.default_factory() if callable(each.default_factory) else each.default
     for each in fields(Life)
+    if each.name != "noted"
 }
 
 
@@ -34,7 +29,7 @@ def document_of(life: Life) -> dict[str, Any]:
     """All of a life that is not as at the beginning, as JSON keeps it."""
     said = vars(life)
     document = {name: said[name] for name, usual in _FIELDS.items() if said[name] != usual}
-    document["told"] = {name: vars(told) for name, told in life.told.items()}
+    document["told"] = {name: told._asdict() for name, told in life.told.items()}
     return document
 
 
@@ -44,10 +39,9 @@ def read_life(document: dict[str, Any], shift_ns: int) -> Life:
     life.labels = tuple((str(name), str(value)) for name, value in document["labels"])
     life.certainty = life.certainty and Certainty(*life.certainty)
     life.worst = tuple((str(n), float(v), float(s)) for n, v, s in life.worst)
-    life.told = {name: Told(**told) for name, told in document["told"].items()}
-    for told in life.told.values():
-        told.at_ns += shift_ns
-    life.flips = [flip + shift_ns for flip in life.flips]
+    told = {name: Told(**each) for name, each in document["told"].items()}
+    life.told = {name: t._replace(at_ns=t.at_ns + shift_ns) for name, t in told.items()}
+    life.flips = tuple(flip + shift_ns for flip in life.flips)
     life.heard_ns += shift_ns
     life.quiet_ns += shift_ns
     life.changed_ns += shift_ns
@@ -58,26 +52,30 @@ def read_life(document: dict[str, Any], shift_ns: int) -> Life:
 
 def documents_of(lives: Iterable[Life]) -> dict[str, Any]:
     """What is remembered of lives, by name."""
+    all_lives = list(lives)
     groups: dict[tuple[object, ...], list[Life]] = {}
-    for life in lives:
-        groups.setdefault(_alike(life), []).append(life)
+    for same, places in alike(all_lives).items():
+        for place in places:
+            life = all_lives[place]
+            groups.setdefault((same, *[name for name, _ in life.labels]), []).append(life)
     found: dict[str, Any] = {}
     for number, those in enumerate(groups.values()):
         if len(those) < ALIKE_MIN or not those[0].labels:
-            found.update((LIFE + life.fingerprint, document_of(life)) for life in those)
+            found.update(_single(those))
         else:
             found[f"{ALIKE}{number}"] = document_of_alike(those[0], _columns(those))
     return found
 
 
-def _alike(life: Life) -> tuple[object, ...]:
-    """The same for lives that differ in no more than what is of each."""
-    told = [
-        (name, each.kind, each.episode, each.at_ns, each.times, each.is_due_again)
-        for name, each in life.told.items()
-    ]
-    names = [name for name, _ in life.labels]
-    return (*_plain(life), *names, "", *life.flips, *told)
+def documents_of_alike(name: str, first: Life, those: Changes) -> dict[str, Any]:
+    """The same of lives of which `those` has what is of each, and which are as the first."""
+    if len(those) >= ALIKE_MIN and those.names:
+        return {ALIKE + name: document_of_alike(first, those)}
+    return dict(_single(first.copy(c.labels, c.value, c.certainty) for c in those))
+
+
+def _single(lives: Iterable[Life]) -> Iterator[tuple[str, Any]]:
+    return ((LIFE + life.fingerprint, document_of(life)) for life in lives)
 
 
 def _columns(lives: list[Life]) -> Changes:

@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from rnts.alerts.beyond import Beyond
-from rnts.alerts.cohorts import find_cohorts
+from rnts.alerts.crowds import Crowds
 from rnts.alerts.flapping import Flapping
-from rnts.alerts.handed import Handed, Leaving
+from rnts.alerts.handed import Batch, Handed, Leaving
 from rnts.alerts.life import LEFT_REASON, Key, Life, Moment, Sample
+from rnts.alerts.moves import Move
 from rnts.alerts.rounds import Rounds
 from rnts.alerts.rule import ALERT, Labels, Rule
-from rnts.alerts.storm import Storm, is_storm
-from rnts.reflex.change import Changes
+from rnts.alerts.storm import Storm
 
 OVERFLOW_LABELS: Labels = (("overflow", "limit"),)
 CHANGED_REASON, REMOVED_REASON = "the rule has changed", "the rule was removed"
@@ -21,6 +21,7 @@ class Lives:
     """All lives; `touched` are those that may have changed since somebody last took them.
 
     storms:  those of the last tick, to be told before anything else is looked at
+    moves:   what became of many alerts alike in the last tick, to be told then, too
     grown:   the lives but for those of storms, which are made when `by_key` is first asked for
     """
 
@@ -35,13 +36,14 @@ class Lives:
         self.rules = {rule.name: rule for rule in rules}
         self.grown: dict[Key, Life] = {}
         self.storms: list[Storm] = []
-        self.born: list[list[Key]] = []  # alike in a storm, since somebody last took them
+        self.moves: list[Move] = []
         self.touched: dict[Key, None] = {}  # in order
         self._counts = counts
         self._former: dict[str, Rule] = {}  # rules that are gone, while alerts of theirs end
         self._handed = Handed(counts)
         self._active: dict[str, dict[Key, None]] = {}  # in the order in which they began
         self._beyond = Beyond(counts)
+        self._crowds = Crowds(self.grown, self._active, self._beyond, self._handed, counts)
         self._rounds = Rounds[Key]()
         self._restored_ns: int | None = None
 
@@ -53,7 +55,6 @@ class Lives:
             keys = [Key(storm.rule.name, labels) for labels in storm.labels()]
             self.grown.update(zip(keys, storm.lives(), strict=True))
             self._active.setdefault(storm.rule.name, {}).update(dict.fromkeys(keys))
-            self.born += storm.by_cohort(keys)
         return self.grown
 
     def rule_of(self, life: Life) -> Rule:
@@ -75,9 +76,9 @@ class Lives:
         """Hand in a sample for the next tick."""
         self._handed.observe(rule, labels, sample)
 
-    def observe_all(self, rule: str, changes: Changes, event_time_ns: int) -> None:
-        """Hand in what a rule without `resolve_when` is found to be of many."""
-        self._handed.observe_all(rule, changes, event_time_ns)
+    def observe_all(self, rule: str, batch: Batch) -> None:
+        """Hand in what a rule is found to be of many."""
+        self._handed.observe_all(rule, batch)
 
     def leave(self, labels: Labels) -> None:
         """An entity has gone: in the next tick all its alerts are over."""
@@ -97,17 +98,25 @@ class Lives:
             self.grown[key] = life
             self._touch(key)
 
-    def tick(self, at: Moment, flapping: Flapping | None = None) -> None:
-        """Move all lives on to this moment; `flapping`: who calls tells what is in `storms`."""
+    def tick(
+        self, at: Moment, flapping: Flapping | None = None, unsettled: Iterable[Key] = ()
+    ) -> None:
+        """Move all lives on to this moment.
+
+        flapping:   who calls tells what is in `storms` and `moves`, where none flaps by this
+        unsettled:  alerts of which somebody may have to hear
+        """
         assert self.by_key is self.grown
         self._end_changed(at)
-        handed = self._handed
-        begun = [] if flapping is None else self._begin_storms(flapping, at)
+        handed, crowds = self._handed, self._crowds
+        crowds.take(self.rules, self.touched, unsettled, flapping, at)
+        self.moves = crowds.moves
         for name in list(handed.batches):
             handed.take_apart(name)
         heard = self._take_samples(at)
-        self.storms += begun
-        heard.update(storm.rule.name for storm in begun)
+        self.storms += crowds.storms
+        heard.update(storm.rule.name for storm in crowds.storms)
+        heard.update(move.rule.name for move in crowds.moves)
         if handed.leaving:
             self._leave(Leaving(handed.leaving), at)
             handed.leaving.clear()
@@ -165,30 +174,6 @@ class Lives:
         self._handed.samples.clear()
         return heard
 
-    def _begin_storms(self, flapping: Flapping, at: Moment) -> list[Storm]:
-        """Take in batches that are storms, of each as many as its rule has places for."""
-        storms, batches = [], self._handed.batches
-        for name in [name for name in batches if self._may_storm(name)]:
-            rule, (changes, event_ns) = self.rules[name], batches[name]
-            room = rule.limit - len(self._active.get(name, ()))
-            if room <= 0 or not is_storm(rule, changes):
-                continue
-            within = changes if len(changes) <= room else changes[:room]
-            cohorts = find_cohorts(rule, within, self.grown, flapping, at)
-            if cohorts is not None:
-                storms.append(Storm(rule, within, cohorts, event_ns, at, flapping))
-                if within is not changes:
-                    self._beyond.add(name, changes[room:].labels)
-                del batches[name]
-        return storms
-
-    def _may_storm(self, name: str) -> bool:
-        """Whether nothing else is to be done about alerts of a rule."""
-        handed = self._handed
-        is_busy = handed.leaving or handed.has_samples(name) or self._beyond.count(name)
-        is_touched = any(key.rule == name for key in self.touched)
-        return name in self.rules and not is_busy and not is_touched
-
     def _admit(self, rule: Rule, key: Key, sample: Sample, life: Life | None) -> Life | None:
         """The life that a sample is for, unless there is none, or no place for it."""
         if sample.truth == 0:
@@ -232,10 +217,9 @@ class Lives:
 
     def _look(self, at: Moment) -> None:
         """No data, by arrival: no clock of an entity can make it look alive or dead."""
-        reborn = {key for storm in self.storms for key in storm.reborn()}
         for key in self._rounds.take(self.grown, at.steady_ns):
             life = self.grown.get(key)
-            if life is None or key in reborn:
+            if life is None or any(storm.is_about(key) for storm in self.storms):
                 continue
             rule = self.rules.get(life.rule)
             if rule and not life.is_gone and (life.is_active or rule.no_data == ALERT):

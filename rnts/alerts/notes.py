@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from rnts.alerts.life import Key, Life
 from rnts.alerts.life_documents import ALIKE, LIFE, documents_of
+from rnts.alerts.moves import Move
 from rnts.alerts.rule import fingerprint
 from rnts.alerts.storm import Storm
 
@@ -16,12 +17,12 @@ log = logging.getLogger("rnts.alerts")
 
 
 class Notes:
-    """Lives by their signatures; whatever else there is by the names of its documents."""
+    """Lives by what was noted of them; whatever else there is by the names of its documents."""
 
     def __init__(self) -> None:
-        self._signatures: dict[Key, tuple[object, ...]] = {}  # of lives that were written down
         self._lives: dict[Key, None] = {}
         self._storms: list[Storm] = []
+        self._moves: list[Move] = []
         self._names: dict[str, None] = {}
 
     def note(self, *names: str) -> None:
@@ -32,20 +33,16 @@ class Notes:
         """Its alerts have begun, and those that are alike are one document."""
         self._storms.append(storm)
 
-    def note_born(self, keys: list[Key], first: Life) -> None:
-        """Alerts of a storm, all like the first, have their lives; no more is new of them."""
-        self._signatures.update(dict.fromkeys(keys, first.signature()))
+    def note_move(self, move: Move) -> None:
+        """Its alerts go on alike."""
+        self._moves.append(move)
 
     def note_lives(self, keys: Mapping[Key, Life], lives: Mapping[Key, Life]) -> None:
         """Put down which of these have changed in more than their age."""
-        for key in keys:
-            signature = lives[key].signature() if key in lives else None
-            if signature != self._signatures.get(key):
-                self._lives[key] = None
-                if signature is None:
-                    del self._signatures[key]
-                else:
-                    self._signatures[key] = signature
+        for key, life in keys.items():
+            signature = life.signature() if key in lives else None
+            if signature != life.noted:
+                self._lives[key], life.noted = None, signature
 
     def take(self, lives: Mapping[Key, Life], read: Callable[[str], Any]) -> dict[str, Any]:
         """What has changed, by name, and None for what is gone; `read` has what is no life."""
@@ -54,11 +51,13 @@ class Notes:
             for storm in self._storms
             for number, document in enumerate(storm.documents())
         }
+        for number, move in enumerate(self._moves):
+            found |= move.documents(f"move/{number}/{move.rule.name}")
         found.update(documents_of(lives[key] for key in self._lives if key in lives))
         gone = (key for key in self._lives if key not in lives)
         found.update((LIFE + fingerprint(*key), None) for key in gone)
         found.update((name, read(name)) for name in self._names)
-        self._storms, self._lives, self._names = [], {}, {}
+        self._storms, self._moves, self._lives, self._names = [], [], {}, {}
         return found
 
 

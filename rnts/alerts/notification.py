@@ -98,16 +98,16 @@ def build(
 
 
 def build_alike(
-    receiver: str, first: Sequence[Notice], entities: Sequence[str], group: dict[str, str],
-    wall_ns: int, value_sum: float,
+    receiver: str, first: Sequence[Notice], about: Sequence[tuple[str, Sequence[str]]],
+    group: dict[str, str], wall_ns: int, value_sum: float,
 ) -> Notification:  # fmt: skip
-    """What `build` makes of notices that tell the same of alerts of a rule, without all of them.
+    """What `build` makes of notices of one kind of alerts of a rule, without all of them.
 
-    first: the worst of them, in their order, as many as are listed; entities: of all of them, as
-    `entity_of` has them; value_sum: of all values, without their signs.
+    first: the worst of them, in their order, as many as are listed; about: what is told, and the
+    entities, as `entity_of` has them, of which it is; value_sum: of all values, without signs.
     """
-    one, count = first[0], len(entities)
-    key = one.key if count == 1 else _key_of_all([(one.about, entities)], one.kind)
+    one, count = first[0], sum(len(entities) for _, entities in about)
+    key = one.key if count == 1 else _key_of_all(about, one.kind)
     worst = _shown(_shares(first, value_sum))
     whole = Whole(one.kind, Counter({one.kind: count}), [one.rule], key, worst)
     return _compose(receiver, first, group, wall_ns, whole)
@@ -200,12 +200,12 @@ def _worst(ordered: Sequence[Notice]) -> list[dict[str, Any]]:
     if named:
         named.sort(key=lambda each: math.inf if math.isnan(each[2]) else -each[2])
         return _shown(named)
-    return _shown(_shares(ordered, sum_of(notice.life.value for notice in ordered)))
+    return _shown(_shares(ordered, sum_of([notice.life.value for notice in ordered])))
 
 
-def sum_of(values: Iterable[float]) -> float:
+def sum_of(values: Sequence[float]) -> float:
     """The sum of values without their signs, whatever their order; what is not finite is left."""
-    return math.fsum(abs(value) for value in values if math.isfinite(value))
+    return math.fsum(map(abs, filter(math.isfinite, values)))
 
 
 def _shares(ordered: Sequence[Notice], value_sum: float) -> list[tuple[str, float, float]]:

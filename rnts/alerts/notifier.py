@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from rnts.alerts.bucket import Bucket
 from rnts.alerts.life import Life, Moment
+from rnts.alerts.moves import Move
 from rnts.alerts.notification import (
     FIRING_KIND,
     FLAPPING_KIND,
@@ -79,7 +80,7 @@ class Notifier:
                 receiver = self._receivers.get(name)
                 if receiver is None:  # it was removed: there is nobody who could hear of the end
                     self.counts["unknown_receiver"] += 1
-                    life.told.pop(name, None)
+                    life.tell(name, None)
                     continue
                 notice = self._notice(life, rule, receiver, at)
                 if notice is None:
@@ -109,12 +110,27 @@ class Notifier:
         self.counts["unknown_receiver"] += len(set(storm.rule.receivers) - self._receivers.keys())
         for name, receiver in self._receivers.items():
             if name in storm.rule.receivers:
-                bucket = self._buckets[name]
-                bucket.fill(at.steady_ns)
-                told_now = storm.told_to(receiver)
-                for _ in told_now:
-                    bucket.take()
-                told += told_now
+                told += self._counted(receiver, storm.told_to(receiver), at)
+        return told
+
+    def notify_move(self, move: Move, at: Moment) -> list[Notification]:
+        """What is to be told of critical alerts that fire now, or are over."""
+        told: list[Notification] = []
+        self.counts["unknown_receiver"] += move.unknown_to(self._receivers)
+        for receiver in self._receivers.values():
+            told += self._counted(receiver, move.told_to(receiver, at), at)
+        move.settle()
+        return told
+
+    def _counted(
+        self, receiver: Receiver, told: list[Notification], at: Moment
+    ) -> list[Notification]:
+        """Count what is told of critical alerts, which take tokens where there are any."""
+        if told:
+            bucket = self._buckets[receiver.name]
+            bucket.fill(at.steady_ns)
+            for _ in told:
+                bucket.take()
         self.counts["notifications"] += len(told)
         return told
 
@@ -142,7 +158,7 @@ class Notifier:
             if told is None:
                 return None
             if not receiver.tells_resolved:
-                del life.told[receiver.name]
+                life.tell(receiver.name, None)
                 return None
             return Notice(life, rule, RESOLVED_KIND, told.episode)
         if told is None or told.kind != FIRING_KIND:
@@ -201,10 +217,8 @@ class Notifier:
         """The notification, and what its receiver knows from now on."""
         notification = build(receiver.name, notices, group, at.wall_ns, is_digest)
         for notice in notices:
-            if notice.kind == RESOLVED_KIND:
-                del notice.life.told[receiver.name]
-            else:
-                notice.life.told[receiver.name] = told_of(notice, at.steady_ns)
+            is_over = notice.kind == RESOLVED_KIND
+            notice.life.tell(receiver.name, None if is_over else told_of(notice, at.steady_ns))
         self.counts["notifications"] += 1
         return notification
 

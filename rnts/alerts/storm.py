@@ -6,41 +6,29 @@ afterwards: to make 10,000 of them takes 20 ms, which no notification has to wai
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from heapq import nsmallest
-from itertools import repeat
-from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any
 
 from rnts.alerts.cohorts import Cohort
 from rnts.alerts.flapping import Flapping
-from rnts.alerts.life import FIRING, Life, Moment, Sample, Told
+from rnts.alerts.life import FIRING, Key, Life, Moment, Sample, Told
 from rnts.alerts.life_documents import document_of_alike
-from rnts.alerts.notification import (
-    ALERTS_LISTED_MAX,
-    FIRING_KIND,
-    Notice,
-    Notification,
-    build_alike,
-    sum_of,
-    weight_of,
-)
+from rnts.alerts.many_told import tell_many
+from rnts.alerts.notification import FIRING_KIND, Notice, Notification, entity_of
 from rnts.alerts.rule import Labels, Receiver, Rule
 from rnts.reflex.change import Changes
 
-Key = TypeVar("Key")
 STORM_MIN = 100  # fewer are taken one by one
 
 
 def may_storm(rule: Rule, changes: Changes) -> bool:
     """Whether these would all fire now, and be told at once, had none of them a life yet."""
-    is_at_once = rule.is_critical and not rule.for_ns and not rule.has_resolve_when
+    is_at_once = rule.is_critical and not rule.for_ns
     return is_at_once and not changes.worst and set(changes.truths) == {1.0}
 
 
 def is_storm(rule: Rule, changes: Changes) -> bool:
-    """Whether these are one, as far as that can be said without their lives."""
-    is_much = len(changes) >= STORM_MIN and may_storm(rule, changes)
-    return is_much and len(set(changes.entities)) == len(changes)
+    """Whether these, none of whom is twice among them, are one, but for what their lives say."""
+    return len(changes) >= STORM_MIN and may_storm(rule, changes)
 
 
 class Storm:
@@ -60,6 +48,7 @@ class Storm:
     ) -> None:
         self.rule, self._cohorts = rule, cohorts
         self._changes, self._at = changes, at
+        self._entities: set[str] | None = None
         self._made = {
             cohort.places[0]: self._begun(cohort, event_ns, flapping) for cohort in cohorts
         }
@@ -91,7 +80,7 @@ class Storm:
         return life
 
     def _tell(self, life: Life, receiver: str) -> None:
-        life.told[receiver] = Told(FIRING_KIND, life.episode, self._at.steady_ns)
+        life.tell(receiver, Told(FIRING_KIND, life.episode, self._at.steady_ns))
 
     def lives(self) -> Iterator[Life]:
         """All of them, each like the first of its cohort but for its labels and its value."""
@@ -103,39 +92,20 @@ class Storm:
 
     def told_to(self, receiver: Receiver) -> list[Notification]:
         """What a receiver is told: a notification a group."""
-        groups = self._groups(receiver)
-        told = [self._told_of(receiver, values, places) for values, places in groups.items()]
+        places = range(len(self._changes))
+        told = tell_many(receiver, self._changes, places, self._notice, None, self._at.wall_ns)
         for life in self._made.values():
             self._tell(life, receiver.name)
         return told
 
-    def _groups(self, receiver: Receiver) -> dict[tuple[str, ...], list[int]]:
-        """The places of those that are told together, by the values of the receiver's labels."""
-        changes, groups = self._changes, dict[tuple[str, ...], list[int]]()
-        columns = dict(zip(changes.names, changes.columns, strict=True))
-        nothing = [""] * len(changes)
-        found = [columns.get(name, nothing) for name in receiver.group_by]
-        rows = zip(*found, strict=True) if found else repeat(())
-        for values, place in zip(rows, range(len(changes)), strict=False):
-            groups.setdefault(values, []).append(place)
-        return groups
-
-    def _told_of(
-        self, receiver: Receiver, values: tuple[str, ...], places: list[int]
-    ) -> Notification:
-        pick = itemgetter(*places, places[0])  # one more, since it gives one alone as it is
-        entities = pick(self._changes.entities)[:-1]
-        amounts = pick(self._changes.values)[:-1]
-        first = map(self._life, _worst(amounts, entities, places))
-        notices = [Notice(life, self.rule, FIRING_KIND, life.episode) for life in first]
-        pairs = zip(receiver.group_by, values, strict=True)
-        group = {name: value for name, value in pairs if value}
-        return build_alike(
-            receiver.name, notices, entities, group, self._at.wall_ns, sum_of(amounts)
-        )
+    def _notice(self, place: int) -> Notice:
+        life = self._life(place)
+        return Notice(life, self.rule, FIRING_KIND, life.episode)
 
     def documents(self) -> list[dict[str, Any]]:
-        """What is remembered of all of them, a cohort each."""
+        """What is remembered of all of them, a cohort each; they have been told."""
+        for life in self._made.values():
+            life.noted = life.signature()
         if len(self._cohorts) == 1:
             return [document_of_alike(self._first_of[0], self._changes)]
         return [
@@ -143,26 +113,14 @@ class Storm:
             for cohort in self._cohorts
         ]
 
-    def by_cohort(self, keys: Sequence[Key]) -> list[list[Key]]:
-        """Their keys, which are in the order of the labels, by cohorts."""
-        return [[keys[place] for place in cohort.places] for cohort in self._cohorts]
-
-    def reborn(self) -> Iterator[tuple[str, Labels]]:
-        """The rule and the labels of those that had a life before."""
-        for cohort in self._cohorts:
-            if cohort.before is not None:
-                labels = map(self._changes.labels.__getitem__, cohort.places)
-                yield from zip(repeat(self.rule.name), labels, strict=False)
+    def is_about(self, key: Key) -> bool:
+        """Whether an alert is one of these."""
+        if key.rule != self.rule.name:
+            return False
+        if self._entities is None:
+            self._entities = set(self._changes.entities)
+        return entity_of(key.labels) in self._entities
 
     def labels(self) -> list[Labels]:
         """Whom it is about."""
         return self._changes.labels
-
-
-def _worst(amounts: Sequence[float], entities: Sequence[str], places: Sequence[int]) -> list[int]:
-    """The places of those that are listed; where values are equal the names decide."""
-    if amounts.count(amounts[0]) == len(amounts):
-        rows = zip(entities, places, strict=True)
-        return [place for _, place in nsmallest(ALERTS_LISTED_MAX, rows)]
-    weighed = zip(map(weight_of, amounts), entities, places, strict=True)
-    return [place for _, _, place in nsmallest(ALERTS_LISTED_MAX, weighed)]

@@ -115,8 +115,8 @@ class AlertTable:
         """
         at = Moment(now_ns, wall_ns)
         self.grow()
-        self.lives.tick(at, None if self._is_hushed() else self._flapping)
-        told = self._tell_storms(at)
+        self.lives.tick(at, None if self._is_hushed() else self._flapping, self._unsettled)
+        told = self._tell_many(at)
         self._end_silences(at)
         for key in self.lives.touched:
             self._flapping.look(self.lives.grown[key], at)
@@ -132,21 +132,22 @@ class AlertTable:
         """Whether each alert has to be looked at before it may be told."""
         return bool(self.silences.by_id) or self._inhibitor.is_needed
 
-    def _tell_storms(self, at: Moment) -> list[Notification]:
+    def _tell_many(self, at: Moment) -> list[Notification]:
+        """Tell, and put down, what became of many alike."""
         told = []
         for storm in self.lives.storms:
             told += self._notifier.notify_storm(storm, at)
             self._notes.note_storm(storm)
+        for move in self.lives.moves:
+            told += self._notifier.notify_move(move, at)
+            self._notes.note_move(move)
         for notification in told:
             self._post(notification)
         return told
 
     def grow(self) -> None:
         """Make the lives of storms, which are told; that is remembered of them already."""
-        lives, born = self.lives.by_key, self.lives.born
-        for keys in born:
-            self._notes.note_born(keys, lives[keys[0]])
-        born.clear()
+        assert self.lives.by_key is self.lives.grown
 
     def _end_silences(self, at: Moment) -> None:
         """Who was told before a silence is told again after it, if it still fires."""
@@ -157,8 +158,8 @@ class AlertTable:
                 labels = make_matchable(rule.name, rule.severity, key.labels)
                 if life.is_firing and matches(silence.matchers, labels):
                     self.lives.touched[key] = None
-                    for told in life.told.values():
-                        told.is_due_again = True
+                    for name, told in life.told.items():
+                        life.tell(name, told._replace(is_due_again=True))
 
     def _notify(self, at: Moment) -> list[Notification]:
         by_key, rule_of = self.lives.grown, self.lives.rule_of

@@ -1,6 +1,8 @@
 """What is known of the entities of one rule, from what an aggregator told of its conditions."""
 
 import math
+from collections import deque
+from itertools import repeat
 
 from rnts.alerts.life import Sample
 from rnts.alerts.rule import Rule
@@ -29,18 +31,25 @@ class Watched:
         self.early: set[Labels] = set()
         self.complete_ns = 0
         self.due_ns = 0
+        self.ripe_ns: float | None = None  # when one has held for long enough; None: to be found
 
     @property
     def listed(self) -> dict[Labels, Change]:
         """Who is true, or unknown."""
         if self._late:
             for changes in self._late:
-                self._listed.update(zip(changes.labels, changes, strict=True))
+                if changes.truths[0]:
+                    self._listed.update(zip(changes.labels, changes, strict=True))
+                else:
+                    deque(map(self._listed.pop, changes.labels, repeat(None)), maxlen=0)
             self._late.clear()
         return self._listed
 
     def list_late(self, changes: Changes) -> None:
-        """List these when that is first asked for: telling of a storm comes before."""
+        """List these, who are all true, or none of these, who are all false, when that is asked.
+
+        Telling of a storm and of its end comes before.
+        """
         self._late.append(changes)
 
     def resolve_of(self, labels: Labels) -> float:

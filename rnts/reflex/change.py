@@ -132,6 +132,23 @@ class Changes(Sequence[Change]):
         certain = [self.certainties[place] for place in places] if self.certainties else ()
         return Changes(self.names, columns, truths, values, self._worst_at(places), certain)
 
+    def labelled(self, labels: list[Labels]) -> "Changes":
+        """The same, of which the labels are known already."""
+        self._labels = labels
+        return self
+
+    def valued(
+        self,
+        values: Sequence[float],
+        truth: float | None = None,
+        certainties: Sequence[Certainty | None] = (),
+    ) -> "Changes":
+        """The same entities with other values, and with a truth for all where one is given."""
+        truths = self.truths if truth is None else [truth] * len(self)
+        other = Changes(self.names, self.columns, truths, values, {}, certainties)
+        other._labels, other._entities = self._labels, self._entities
+        return other
+
     def _worst_at(self, places: Sequence[int]) -> Mapping[int, tuple[Worst, ...]]:
         return self.worst and {
             index: self.worst[each] for index, each in enumerate(places) if each in self.worst

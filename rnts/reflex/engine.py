@@ -52,6 +52,7 @@ class Engine:
         self._scopes = [Scope(name, population, self._store) for name in readings.SCOPES]
         self._standing: dict[Any, Standing] = {}
         self._evaluated_ns = 0
+        self.release = self._store.release
 
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:

@@ -48,9 +48,9 @@ def labels_of(scope: str, entity: int, population: Population) -> Labels:
 def entity_of(scope: str, values: tuple[str, ...], population: Population) -> int | None:
     """The entity whose labels have these values, if it was heard of. Undoes `label_rows`."""
     if scope == "group":
-        return population.group_index(values[0])
+        return population.groups.find(values[0])
     if scope == "host":
-        return population.host_index(values[0])
+        return population.host_places.find(values[0])
     if scope == "all":
         return 0
     name = values[-1]

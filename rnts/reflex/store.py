@@ -149,6 +149,19 @@ class Store:
         ends_ns = plan[:, words.NOW] * plan[:, words.PANE_NS]
         self._turn_ns = int(ends_ns.min(initial=_NEVER_NS))
 
+    def release(self, scope: int, entity: int) -> bool:
+        """Empty all that is kept of a group or host, whose index is another one's from now on.
+
+        Whether that went: not where neurons still count for it, which are looked at by and by.
+        """
+        if self.state[words.IS_ON] and self.members[scope, entity]:
+            return False
+        plan = self._plan[: self.state[words.SERIES]]
+        plan = plan[(plan[:, words.SCOPE] == scope) & (plan[:, words.STATISTIC] != words.NONE)]
+        newest = plan[:, words.CELLS] + (entity + 1) * plan[:, words.WIDTH] - 1
+        self.arena.cells[newest[self.arena.cells[newest] != 0.0]] = 0.0
+        return True
+
     def _distinct_row(self, key: DistinctKey) -> int:
         """The row of the counts of such neurons, which begins at the next look at all of them."""
         if held := self._distinct.get(key):

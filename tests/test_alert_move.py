@@ -1,0 +1,187 @@
+"""Recoveries of many at once: columns tell and remember what single alerts would."""
+
+import math
+import random
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alert_tools import EPOCH, SECOND, Bench
+from test_alert_storm import MANY, RECEIVERS, STORMY, TWO, Pair, changes_of
+
+from rnts.alerts.flapping import Flapping
+from rnts.alerts.handed import Batch
+from rnts.alerts.life import FIRING, RECOVERING, RESOLVED
+from rnts.alerts.life_documents import ALIKE
+from rnts.alerts.rule import Rule
+
+ALL = list(range(MANY))
+TRUE, FALSE = changes_of(ALL, 1.0, [2.0] * MANY), changes_of(ALL, 0.0, [math.nan] * MANY)
+
+
+class Moving(Pair):
+    """Two benches of which one takes changes whole; `moved` are the alerts that went together."""
+
+    def __init__(self, folder: Path, **others: Any) -> None:
+        super().__init__(folder, **others)
+        self.moved = 0
+        grow = self.whole.table.grow
+
+        def counted() -> None:
+            moves, self.whole.table.lives.moves = self.whole.table.lives.moves, []
+            self.moved += sum(len(move.lives) for move in moves)
+            grow()
+
+        self.whole.table.grow = counted  # type: ignore[method-assign]
+
+    @property
+    def states(self) -> Counter[str]:
+        """How many alerts are in which state."""
+        return Counter(life.state for life in self.whole.table.lives.by_key.values())
+
+
+def test_a_recovery_of_many_is_one_notification_a_group(tmp_path: Path) -> None:
+    """Ten groups and receivers hear what single alerts would say, and nobody hears it again."""
+    pair = Moving(tmp_path)
+    begun = pair.step(TRUE)
+    assert pair.step(FALSE) == [told.replace("firing", "resolved") for told in begun]
+    assert pair.moved == MANY and pair.states == {RESOLVED: MANY}
+    assert pair.step(FALSE) == [] and pair.step() == []
+
+
+@pytest.mark.parametrize("keep_s", [1, 3])
+def test_a_recovery_has_to_hold_as_long_as_the_rule_says(tmp_path: Path, keep_s: int) -> None:
+    """All recover, are true again, recover once more for long enough, and are told then."""
+    pair = Moving(tmp_path, rules=(replace(STORMY, keep_firing_ns=keep_s * SECOND),))
+    pair.step(TRUE)
+    assert pair.step(FALSE) == [] and pair.states == {RECOVERING: MANY}
+    assert pair.step(TRUE) == [] and pair.states == {FIRING: MANY}
+    for _ in range(keep_s):
+        assert pair.step(FALSE) == []
+    assert min(pair.step(FALSE)).startswith("hot resolved ")
+    assert pair.moved == (keep_s + 3) * MANY and pair.states == {RESOLVED: MANY}
+
+
+def test_parts_that_began_at_different_times_are_told_together(tmp_path: Path) -> None:
+    """Each alert's episode is its own, and stands in the key of what is told of all."""
+    pair = Moving(tmp_path)
+    for part in (ALL[:40], ALL[40::2], ALL[41::2]):
+        pair.step(changes_of(part, 1.0, [float(one) for one in part]))
+    pair.step()
+    assert max(pair.step(FALSE)) == "hot resolved 75"
+    assert pair.moved >= MANY and pair.states == {RESOLVED: MANY}
+
+
+def test_alerts_that_waited_fire_together(tmp_path: Path) -> None:
+    """With `for`, too, all that fire are one notification a group; later ones have their own."""
+    pair = Moving(tmp_path, rules=(replace(STORMY, for_ns=2 * SECOND),))
+    pair.step(changes_of(ALL[:50], 1.0, [1.0] * 50))
+    assert pair.step(TRUE) == [] and not pair.moved
+    pair.step()
+    assert pair.step(TRUE) and pair.moved == MANY
+    assert pair.states == {FIRING: MANY} and pair.step(TRUE) == []
+    assert max(pair.step(FALSE)) == "hot resolved 75"
+    assert pair.moved == 3 * MANY and pair.states == {RESOLVED: MANY}
+
+
+@pytest.mark.parametrize("reason", ["pending", "flapping", "unsettled", "warning"])
+def test_what_has_more_to_tell_is_looked_at_singly(tmp_path: Path, reason: str) -> None:
+    """Alerts that never fired, that flap, or of which a receiver has yet to hear."""
+    others: dict[str, Any] = {}
+    if reason == "pending":
+        others["rules"] = (replace(STORMY, for_ns=9 * SECOND),)
+    elif reason == "flapping":
+        others["flapping"] = Flapping(begins_at=2, ends_below=1)
+    elif reason == "warning":
+        others["rules"] = (replace(STORMY, severity="warning"),)
+    pair = Moving(tmp_path, **others)
+    if reason == "unsettled":  # what was told singly is looked at once more
+        handed = [changes_of([each], 1.0, [2.0]) for each in (*ALL, 0)]
+        pair.step(*handed)
+    else:
+        pair.step(TRUE)
+    pair.step(FALSE)
+    assert not pair.moved
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_goes_on_whole_is_as_if_it_went_on_singly(tmp_path: Path, seed: int) -> None:
+    """Parts in any order, kept firing or not, with limits, by policies for no data."""
+    chance = random.Random(seed)
+    rule = replace(
+        TWO,
+        for_ns=chance.choice((0, 0, 2 * SECOND)),
+        keep_firing_ns=chance.choice((0, 2 * SECOND)),
+        limit=chance.choice((1_000, 120)),
+        no_data=chance.choice(("keep", "ok", "resolve", "alert")),
+    )
+    pair = Moving(tmp_path, rules=(rule,), receivers=RECEIVERS[:2], flapping=Flapping())
+    for _ in range(9):
+        handed = []
+        cut, step = chance.choice((0, 60, 110)), chance.choice((1, 1, 2))
+        for part in (ALL[:cut:step], ALL[cut::step]):
+            truth = chance.choice((0.0, 0.0, 1.0))
+            values = [chance.choice((1.0, 2.0, one)) * truth for one in part]
+            if part:
+                handed.append(changes_of(part, truth, values))
+        pair.step(*handed)
+        for _ in range(chance.choice((1, 1, 5))):
+            pair.step()
+    assert pair.moved
+
+
+EPISODE = [1, 1, 0, 0, 0, 0]  # firing, recovering, resolved
+AFTERWARDS = [0, 0, 0, 0]
+KEPT = replace(STORMY, keep_firing_ns=2 * SECOND)
+
+
+def hand_in(bench: Bench, truth: float) -> list[str]:
+    """A second passes, and all are so."""
+    bench.now_ns += SECOND
+    changes = TRUE if truth else FALSE
+    bench.table.lives.observe_all("hot", Batch(changes, EPOCH + bench.now_ns))
+    return bench.tick()
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+@pytest.mark.parametrize("rule", [STORMY, KEPT])
+@pytest.mark.parametrize("dies_at", range(len(EPISODE)))
+def test_a_death_at_every_step_of_all(
+    tmp_path: Path, rule: Rule, dies_at: int, is_told: bool
+) -> None:
+    """Whoever dies behind the journal's line of any step, told or not, tells each beginning and
+    each end once, under one key; what comes twice had not arrived."""
+    bench = Bench(tmp_path, rule, receivers=RECEIVERS[:1])
+    for step, truth in enumerate(EPISODE):
+        if step == dies_at:
+            bench.delivered.is_reachable = False
+            if not is_told:
+                bench.delivered.submit = lambda _: None  # type: ignore[method-assign]
+        hand_in(bench, truth)
+        if step == dies_at:
+            break
+    keys = bench.keys()
+    bench.delivered.__dict__.pop("submit", None)
+    bench.delivered.is_reachable = True
+    waiting = {name.rpartition("/")[2] for name in bench.table.outbox}
+    bench.restart(downtime_ns=5 * SECOND)
+    for truth in (*EPISODE[dies_at + 1 :], *AFTERWARDS):
+        hand_in(bench, truth)
+    told = Counter(bench.keys())
+    kinds = Counter(key.rpartition("-")[2] for key in told)
+    assert kinds == {"firing": 7, "resolved": 7}
+    assert {key for key, times in told.items() if times > 1} <= waiting
+    assert set(keys) <= told.keys()
+    states = Counter(life.state for life in bench.table.lives.by_key.values())
+    assert states == {RESOLVED: MANY}
+
+
+def test_a_recovery_of_many_is_one_document_of_a_line(tmp_path: Path) -> None:
+    """What is alike is columns in the journal, too."""
+    bench = Bench(tmp_path, KEPT, receivers=RECEIVERS[:1])
+    for truth in (1, 0, 0, 0):
+        hand_in(bench, truth)
+    *_, line = (tmp_path / "alerts.journal").read_text().splitlines()
+    assert f'"{ALIKE}move/0/hot/0"' in line and '"life/' not in line
