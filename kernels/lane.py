@@ -48,6 +48,8 @@ NOTE_BYTES = 24
 
 KIND_NAME = 4  # names come through the log of names, never through a lane
 SLOTS_OF_RECORD_MAX = 9
+TIME = 16  # of a record, in its first slot
+ALL_TIMES = 0x7FFFFFFFFFFFFFFF  # none is newer
 
 
 @inlined
@@ -103,6 +105,18 @@ def wait_for_records(lanes, interval_ns, timeout_ns):
         sleep_ns(interval_ns)
 
 
+@kernel("int64(int64[:,::1])")
+def oldest_time(lanes):
+    """The oldest time of the records that are next in their lanes; ALL_TIMES where none waits."""
+    oldest = ALL_TIMES
+    for lane in range(lanes.shape[0]):
+        position = lanes[lane, POSITION]
+        if lanes[lane, SICK] == 0 and load_acquire(lanes[lane, CONTROL] + TAIL) != position:
+            slot = lanes[lane, SLOTS] + ((position & lanes[lane, MASK]) << SLOT_SHIFT)
+            oldest = min(oldest, load(slot + TIME))
+    return oldest
+
+
 @device
 def _copy_slot(address, out, row):
     """Copy the slot at `address` to `out[row]`."""
@@ -155,9 +169,10 @@ def _clear_nans(out, row, floats):
 
 
 @device
-def _drain_lane(lanes, lane, out, start, limit, tables):
-    """Copy about `limit` slots of one lane to `out[start:]`; the new length of `out`."""
+def _drain_lane(lanes, lane, out, start, limits, tables):
+    """Copy about as many slots of one lane to `out[start:]`; the new length of `out`."""
     kind_masks, floats, exponents = tables
+    limit, until = limits
     head = lanes[lane, POSITION]
     ring = lanes[lane, MASK]
     published = load_acquire(lanes[lane, CONTROL] + TAIL) - head
@@ -175,7 +190,7 @@ def _drain_lane(lanes, lane, out, start, limit, tables):
             lanes[lane, CORRUPT] += 1
             used += 1
             continue
-        if filled + slots > out.shape[0]:
+        if filled + slots > out.shape[0] or out[filled, TIME >> 3] > until:
             break
         for k in range(1, slots):
             address = lanes[lane, SLOTS] + (((head + used + k) & ring) << SLOT_SHIFT)
@@ -205,13 +220,16 @@ def _store_head(lanes, lane):
     lanes[lane, NOTE] ^= 1
 
 
-@kernel("int64(int64[:,::1], int64[:,::1], int64, int64, int64[::1], int64[:,::1], int64[:,::1])")
-def drain(lanes, out, start, per_lane, kind_masks, floats, exponents):
+@kernel(
+    "int64(int64[:,::1], int64[:,::1], int64, int64, int64, int64[::1], int64[:,::1], int64[:,::1])"
+)
+def drain(lanes, out, start, per_lane, until, kind_masks, floats, exponents):
     """Copy whole records of all lanes to `out[start:]`, free their slots; the new length of `out`.
 
     lanes:      int64[lanes, LANE_COLUMNS], updated in place
     out:        int64[room, 16], slots in order of arrival
     per_lane:   slots that one lane may give in this call, so that none waits long for another
+    until:      time of the newest record that is taken; those behind a newer one wait with it
     kind_masks: int64[5], the fields that a record of each kind may have
     floats:     int64[fields, 4]: mask bit, word, shift, 1 for 64 bits; a NaN there is made absent
     exponents:  int64[words, 3]: a word that holds floats, the bits of the exponents in it
@@ -222,7 +240,6 @@ def drain(lanes, out, start, per_lane, kind_masks, floats, exponents):
     filled = start
     for lane in range(lanes.shape[0]):
         if lanes[lane, SICK] == 0:
-            filled = _drain_lane(
-                lanes, lane, out, filled, per_lane, (kind_masks, floats, exponents)
-            )
+            tables = kind_masks, floats, exponents
+            filled = _drain_lane(lanes, lane, out, filled, (per_lane, until), tables)
     return filled

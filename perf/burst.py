@@ -14,7 +14,7 @@ from rnts.errors import RntsError
 from rnts.perf.drain import Drain
 from rnts.perf.processes import Process
 from rnts.perf.sandbox import Sandbox, sandbox
-from rnts.producer import LANE_SLOTS_DEFAULT
+from rnts.segment import LANE_SLOTS_DEFAULT
 
 _NEURONS, _SEED = 256, 1
 _SECONDS, _REPEATS = 0.5, 7

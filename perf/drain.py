@@ -16,8 +16,9 @@ from rnts.model import SLOT_WORDS
 from rnts.perf import emitters
 from rnts.perf.sandbox import sandbox
 from rnts.perf.timing import call_times_ns
-from rnts.producer import LANE_SLOTS_DEFAULT, PROCESS
+from rnts.producer import PROCESS
 from rnts.runtime import runtime_folder
+from rnts.segment import LANE_SLOTS_DEFAULT
 
 _BATCH = LANE_SLOTS_DEFAULT // 2  # records of one batch: they must fit into the lane
 _NEURONS = 256

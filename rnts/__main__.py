@@ -125,6 +125,8 @@ def main() -> None:
             build(wanted(sys.argv[1:]))(prog_name="rnts")
         except RntsError as error:
             sys.exit(report(error))
+        except KeyboardInterrupt:  # while the commands were being loaded
+            sys.exit(130)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:

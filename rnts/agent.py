@@ -83,7 +83,9 @@ class Agent:
         steps = {name: 2 * error for name, error in options.error_max.items()}
         encoder = FrameEncoder(self.agent_id, self.incarnation, options.compression, steps)
         bytes_max = options.limits.retained_bytes_max
-        self._cutting = Cutting(self._collector, self._handover, encoder, self._meta, bytes_max)
+        self._cutting = Cutting(
+            self._collector, self._handover, encoder, self._meta, bytes_max, options.window_ns
+        )
         self._sender = Sender(
             self.agent_id, self.incarnation, options.limits,
             self._cutting.hello_frame, self._cutting.hole_frame,
@@ -234,7 +236,7 @@ class Agent:
         is_left = not self._sender.is_drained and self._spooling.has_all
         if not is_left:  # else windows wait for the next agent, as far as they wait for anybody
             self._link.send(self._sender.bye())
-        if not self._sender.is_drained:
-            _, records = self._sender.backlog()
+        _, records = self._sender.backlog()
+        if records:  # and not only its last words
             kept = "; the next agent delivers them" if is_left else ""
             log.warning("ended without an answer to %d records%s", records, kept)

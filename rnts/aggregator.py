@@ -149,6 +149,8 @@ class Aggregator:
             return  # what an agent has kept for the aggregator that comes must not be late
         sessions, steady_ns = self.receiver.sessions, self.look()
         boundary = self.windows.advance(*self.watermarks.closing(now_ns, steady_ns))
+        if self.watermarks.is_vacant(steady_ns):
+            self.windows.show_silence(now_ns - self.watermarks.grace_ns)
         for agent_id in self.watermarks.due(boundary, steady_ns):
             self._send(sessions[agent_id].peer, self.receiver.resend(agent_id))
         self.commits.close(boundary, self._coverage)

@@ -35,7 +35,7 @@ def write_batch(producer: "Producer", array: Any) -> int:
     try:
         writer = producer.local.writer
     except AttributeError:
-        writer = producer.attach_thread(len(array) if hasattr(array, "__len__") else 1)
+        writer = producer.attach_thread(len(array) if getattr(array, "ndim", 0) else 1)
     if writer is None:
         return 0
     names = getattr(getattr(array, "dtype", None), "names", None) or ()

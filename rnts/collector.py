@@ -131,10 +131,17 @@ class Collector:
         """Sleep until some lane holds a record, or for `timeout_ns`; whether one does."""
         return bool(kernel.wait_for_records(self.lanes, interval_ns, timeout_ns))
 
-    def drain(self, out: NDArray[np.int64], start: int, per_lane: int) -> int:
-        """Copy records of all lanes to `out[start:]`, int64[n, 16]; the new length."""
-        filled: int = kernel.drain(self.lanes, out, start, per_lane, KIND_MASKS, FLOATS, EXPONENTS)
+    def drain(
+        self, out: NDArray[np.int64], start: int, per_lane: int, until_ns: int = kernel.ALL_TIMES
+    ) -> int:
+        """Copy records up to `until_ns` of all lanes to `out[start:]`, int64[n, 16]; its length."""
+        tables = KIND_MASKS, FLOATS, EXPONENTS
+        filled: int = kernel.drain(self.lanes, out, start, per_lane, until_ns, *tables)
         return filled
+
+    def oldest_ns(self) -> int:
+        """The time of the oldest record that is next in its lane; ALL_TIMES where none waits."""
+        return int(kernel.oldest_time(self.lanes))
 
     def source_rows(self) -> NDArray[np.int64]:
         """Rows of all lanes whose counters have moved since the last call."""

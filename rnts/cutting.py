@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rnts.catching_up import CatchingUp
 from rnts.collector import Collector
 from rnts.frame import SLOTS_PER_FRAME_MAX, FrameEncoder
 from rnts.handover import Handover, lost_rows, record_counts
@@ -28,6 +29,7 @@ class Cutting:
         encoder: FrameEncoder,
         meta: Callable[[], bytes],
         retained_bytes_max: int,
+        window_ns: int,
     ) -> None:
         """`meta` is what the agent says about itself, `retained_bytes_max` its sender's limit."""
         self._collector, self._handover, self._encoder = collector, handover, encoder
@@ -36,13 +38,15 @@ class Cutting:
         self._retained_bytes_max = retained_bytes_max
         self._slots = np.zeros((SLOTS_PER_FRAME_MAX, 16), np.int64)
         self.filled = 0
+        self._order = CatchingUp(window_ns)
         self._cut_ns = 0  # steady time of the last frame
         self.watermark_ns = self._looked_ns = 0
 
     def discover(self) -> None:
         """Look for programs that have begun."""
         self._looked_ns = time.time_ns()  # lanes that are not found hold nothing older
-        self._collector.discover()
+        if self._collector.discover():
+            self._order.begin()
 
     def start_over(self) -> None:
         """The next frames are for an aggregator that has heard no name yet."""
@@ -54,11 +58,13 @@ class Cutting:
         lanes = max(1, len(self._collector.lanes))
         per_lane = max(64, (len(self._slots) - before) // lanes)
         started_ns = time.time_ns()
+        until_ns = self._order.until_ns(started_ns, self._collector.oldest_ns)
         while True:
-            filled = self._collector.drain(self._slots, self.filled, per_lane)
+            filled = self._collector.drain(self._slots, self.filled, per_lane, until_ns)
             took, self.filled = filled - self.filled, filled
             if took < per_lane:  # so no lane had more than it was allowed to give
-                self.watermark_ns = min(started_ns - WATERMARK_SLACK_NS, self._looked_ns)
+                whole_ns = min(started_ns - WATERMARK_SLACK_NS, self._looked_ns, until_ns)
+                self.watermark_ns = max(0, whole_ns)
                 break
             if filled > len(self._slots) - per_lane:
                 break

@@ -108,7 +108,7 @@ class Hearing:
             self._opening.undo(message.speaker)
             return False
         window = self.intake.fold(_life(message), message.last, frame, now_ns)
-        self._watermarks.advance(message.speaker, frame.watermark_ns)
+        self._watermarks.advance(message.speaker, frame.watermark_ns, window)
         self._note_meta(message.speaker, frame, now_ns, steady_ns)
         self.frames, self.frame_bytes = self.frames + 1, self.frame_bytes + len(payload)
         if self.pass_on is not None:

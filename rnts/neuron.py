@@ -12,7 +12,8 @@ from rnts.emitter import record, record_silently, snapshot_start
 from rnts.events import Event
 from rnts.identities import peer_of
 from rnts.model import FIELD, Health, Kind
-from rnts.plain_sampling import NORMAL
+from rnts.neuron_link import Link
+from rnts.plain_sampling import IMPORTANCE, NORMAL
 from rnts.ticks import Tick, ticks_of
 
 TYPE_CHECKING = False  # see `rnts.value`
@@ -27,9 +28,6 @@ _HEALTH_MASK = FIELD["health"].mask
 _TYPE_MASK = FIELD["event_type"].mask
 _VALUE_MASK = FIELD["event_value"].mask
 _PEER_MASK = FIELD["event_peer_id"].mask
-_PEER_OF_LINK, _LATENCY = FIELD["link_peer_id"].mask, FIELD["link_latency_ns"].mask
-_MESSAGES, _BYTES = FIELD["link_messages"].mask, FIELD["link_bytes"].mask
-_LINK_NAMES = ("messages", "bytes", "latency_ns", "timestamp_ns")
 _LINKS_KEPT_MAX = 1024  # of one neuron; links to more peers are made when they are asked for
 _STATES = len(Health)
 _SAMPLE_ZEROS = (0,) * 14  # all fields of a sample but the last two, weight and health
@@ -150,8 +148,23 @@ class Neuron:
             found = self._producer.attach_thread()
         return found
 
+    def __reduce__(self) -> tuple[Callable[..., Neuron], tuple[Any, ...]]:
+        """Copies and pickles are handles of the same neuron, of the process that unpickles."""
+        host = self._producer.host_of(self.id)
+        return _unpickled, (self.name, self.group, self.role, host, self.id, self.importance)
+
     def __repr__(self) -> str:
         return f"<rnts.Neuron {self.name!r} id={self.id}>"
+
+
+def _unpickled(
+    name: str, group: str, role: str, host: str, neuron_id: int, importance: int
+) -> Neuron:
+    """The handle that `Neuron.__reduce__` tells of."""
+    names = {number: word for word, number in IMPORTANCE.items()}
+    return rnts.neuron(
+        name, group=group, role=role, host=host, neuron_id=neuron_id, importance=names[importance]
+    )
 
 
 class SilentNeuron(Neuron):
@@ -182,43 +195,6 @@ def silent_kind() -> type[Neuron]:
 
 
 _new = object.__new__
-
-
-class Link:
-    """What flows from one neuron to another."""
-
-    __slots__ = ("_neuron", "peer_id")
-
-    def __init__(self, neuron: Neuron, peer_id: int) -> None:
-        self._neuron = neuron
-        self.peer_id = peer_id
-
-    def sent(
-        self,
-        messages: int | None = 1,
-        bytes: int | None = 0,
-        latency_ns: int | None = None,
-        *,
-        timestamp_ns: int | None = None,
-        **unknown: object,
-    ) -> bool:
-        """Report what went to the peer since the last call, and how long one message took.
-
-        None says that it is not known: a link of which only its being there is reported. Never
-        raises; an unknown keyword is left out and warned about once.
-        """
-        lane = self._neuron._writer()
-        if lane is None:
-            return False
-        if unknown:
-            self._neuron._producer.complaints.unknown(unknown, _LINK_NAMES)
-        mask = _PEER_OF_LINK
-        for value, bit in ((messages, _MESSAGES), (bytes, _BYTES), (latency_ns, _LATENCY)):
-            mask |= 0 if value is None else bit
-        header = (int(Kind.LINK), mask, self._neuron.id, timestamp_ns or time.time_ns())
-        known = (0 if value is None else value for value in (messages, bytes, latency_ns))
-        values = (self.peer_id, *known)
-        return lane.write(writer.LINK_FORMAT, (*header, *values))
 
 
 class Activation:

@@ -21,9 +21,10 @@ from rnts.errors import RntsError
 from rnts.identities import class_of, identities_of, identity_of
 from rnts.lane_owner import LaneOwner
 from rnts.neuron import Neuron, silent_kind
-from rnts.runtime import lane_slots_wanted, make_runtime_folder
-from rnts.segment import IS_SUPPORTED, RETRY_S, Segment, is_want
+from rnts.runtime import make_runtime_folder
+from rnts.segment import IS_SUPPORTED, RETRY_S, Segment, is_want, lane_slots_in
 from rnts.solitude import Solitude
+from rnts.text import split_strings
 from rnts.writer import LaneWriter
 
 TYPE_CHECKING = False  # see `rnts.value`
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
     from rnts.compiled import CompiledEmitter
 
-LANE_SLOTS_DEFAULT, LANE_SLOTS_MIN, LANE_SLOTS_MAX = 16_384, 64, 1 << 20
-_AGENT_AWAY_NS = 10_000_000_000  # an agent that was seen within this will fetch what we leave
 _NAMES_KEPT_MAX = 2_000_000  # beyond it a name is told again when it is asked for again
 
 
@@ -103,6 +102,10 @@ class Producer:
         """Name many neurons at once, for code that reports by id; `group` is one or one each."""
         self._tell(identities_of(ids, names, group, role))
 
+    def host_of(self, neuron_id: int) -> str:
+        """The host that a neuron was given; empty where its name is not kept."""
+        return (split_strings(self._names.get(neuron_id, b"")) or [""])[-1]
+
     def forget(self, neuron: Neuron) -> None:
         """Let go of the name of a neuron that has left, so that it is not announced anew."""
         self._names.pop(neuron.id, None)
@@ -149,9 +152,8 @@ class Producer:
             self._emitter.close(for_good=True)
         segment, self._segment = self._segment, None
         self.local = threading.local()
-        is_alone = segment and time.time_ns() - segment.agent_seen_ns() > _AGENT_AWAY_NS
-        if segment is not None and (unlink or is_alone):
-            segment.unlink()
+        if segment is not None:
+            segment.leave(unlink)
 
     def after_fork_in_child(self) -> None:
         """Forget all that is the parent's; the names are announced anew by the child."""
@@ -164,7 +166,7 @@ class Producer:
         self._solitude = Solitude()
         self._records_without_lane = 0
         segment, self._segment = self._segment, None
-        if segment is not None:
+        if segment is not None and not segment.is_taken():
             os.close(segment.descriptor)
 
     def _tell(self, names: dict[int, bytes]) -> None:
@@ -221,7 +223,7 @@ class Producer:
         if is_new and self.enabled and time.monotonic() >= self._attach_after_s:
             try:
                 folder = make_runtime_folder()
-                slots = self._lane_slots or _lane_slots(folder)
+                slots = self._lane_slots or lane_slots_in(folder)
                 self._segment = Segment(folder, self._lanes, slots)
             except (OSError, ValueError, RntsError) as error:
                 self._attach_after_s = time.monotonic() + RETRY_S
@@ -237,12 +239,6 @@ class Producer:
             names, self._untold = self._untold, {}
             self._segment.append_names(names)
         return self._segment
-
-
-def _lane_slots(folder: str) -> int:
-    """As many as the agent asks for, within reason."""
-    wanted = lane_slots_wanted(folder) or LANE_SLOTS_DEFAULT
-    return layout.power_of_two(min(max(wanted, LANE_SLOTS_MIN), LANE_SLOTS_MAX))
 
 
 PROCESS = Producer()  # the one of this process; it does nothing before its first use

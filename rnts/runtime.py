@@ -36,6 +36,8 @@ def make_runtime_folder() -> str:
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
         info = os.lstat(folder)
+        if info.st_uid == os.getuid() and stat.S_IMODE(info.st_mode) == 0:  # by a umask of 777
+            os.chmod(folder, 0o700)
     except OSError as error:
         raise UsageError(
             f"{folder} cannot be made: {error.strerror}; processes meet in shared memory there: "
@@ -53,7 +55,8 @@ def state_folder(environment: Mapping[str, str] | None = None) -> str:
     """Where what outlives a start of the machine is kept; named only, not made.
 
     $RNTS_STATE_DIR, else `state` in $RNTS_RUNTIME_DIR, so that who works apart does so in all, else
-    $XDG_STATE_HOME/rnts or ~/.local/state/rnts. Another process has another `environment`.
+    $XDG_STATE_HOME/rnts or ~/.local/state/rnts; a user without a home has it in the runtime folder.
+    Another process has another `environment`.
     """
     own = os.environ if environment is None else environment
     if chosen := own.get("RNTS_STATE_DIR"):
@@ -61,7 +64,10 @@ def state_folder(environment: Mapping[str, str] | None = None) -> str:
     if apart := own.get("RNTS_RUNTIME_DIR"):
         return os.path.join(apart, "state")
     home = os.path.expanduser("~") if environment is None else own.get("HOME", "~")
-    return os.path.join(own.get("XDG_STATE_HOME") or os.path.join(home, ".local/state"), "rnts")
+    base = own.get("XDG_STATE_HOME") or os.path.join(home, ".local/state")
+    if environment is None and base.startswith("~"):  # it stayed as it was
+        return os.path.join(runtime_folder(), "state")
+    return os.path.join(base, "rnts")
 
 
 def lane_slots_wanted(folder: str) -> int | None:

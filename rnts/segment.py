@@ -8,21 +8,31 @@ import mmap
 import os
 import struct
 import sys
+import time
 from itertools import islice
 
 from rnts import layout
 from rnts.fence import Fence
 from rnts.model import SLOT_BYTES
-from rnts.runtime import SEGMENT_SUFFIX, agent_seen_ns, boot_id, process_start_time
+from rnts.runtime import (
+    SEGMENT_SUFFIX,
+    agent_seen_ns,
+    boot_id,
+    lane_slots_wanted,
+    process_start_time,
+)
 
 TYPE_CHECKING = False  # see `rnts.value`
 if TYPE_CHECKING:
     from pathlib import Path
 
+LANE_SLOTS_DEFAULT, LANE_SLOTS_MIN, LANE_SLOTS_MAX = 16_384, 64, 1 << 20
 _NAME_HEADER = struct.Struct("<HQ")
 RETRY_S = 1.0  # when to look again for what was wanting
 _WANT = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 _NAMES_AT_ONCE = 4096  # in one write
+_AGENT_AWAY_NS = 10_000_000_000  # an agent that was seen within this will fetch what we leave
+_kept: list[Segment] = []  # see `Segment.is_taken`
 
 
 class Segment:
@@ -39,8 +49,10 @@ class Segment:
         start_time = process_start_time(pid) or 0
         self.lanes, self.lane_slots = lanes, lane_slots
         self.place, self.descriptor = _create_file(folder, f"{pid}-{start_time}")
+        self._identity = _identity(self.descriptor)
         try:
             self.size = layout.segment_bytes(lanes, lane_slots)
+            os.fchmod(self.descriptor, 0o600)  # whatever the umask: the agent has to open it
             os.ftruncate(self.descriptor, self.size)
             os.posix_fallocate(self.descriptor, 0, layout.data_offset(lanes))
             self.buffer = mmap.mmap(self.descriptor, self.size)
@@ -69,6 +81,26 @@ class Segment:
 
         return Path(self.place)
 
+    def is_taken(self) -> bool:
+        """Whether the program has closed our descriptor, as daemons close all that they inherit.
+
+        Its number may be that of a file of the program's by now, and so may the one that the
+        mapping has for itself: that closes it at its end, and so is kept for good.
+        """
+        if _identity(self.descriptor) == self._identity:
+            return False
+        if self not in _kept:
+            _kept.append(self)
+        return True
+
+    def file(self) -> int:
+        """A descriptor of the file, opened again where ours was closed; raises OSError."""
+        if self.is_taken():
+            self.descriptor = os.open(self.place, os.O_RDWR | os.O_CLOEXEC)
+            if self.is_taken():
+                raise FileNotFoundError(errno.ENOENT, f"{self.place} was replaced")
+        return self.descriptor
+
     def claim_lane(self, thread: int) -> int | None:
         """Make the next lane ready for its first owner; None when all are in use."""
         lane = self.words[layout.HEADER_LANES_USED // 8]
@@ -82,7 +114,7 @@ class Segment:
     def _open_lane(self, lane: int, thread: int) -> None:
         control = layout.lane_offset(lane)
         slots = layout.slots_offset(lane, self.lanes, self.lane_slots)
-        os.posix_fallocate(self.descriptor, slots, self.lane_slots * SLOT_BYTES)
+        os.posix_fallocate(self.file(), slots, self.lane_slots * SLOT_BYTES)
         self.words[(control + layout.LANE_DATA_DELTA) // 8] = slots - control
         self.words[(control + layout.LANE_SLOT_MASK) // 8] = self.lane_slots - 1
         table = layout.table_offset(self.lanes, self.lane_slots)
@@ -109,7 +141,7 @@ class Segment:
         if length + len(raw) > layout.NAMES_BYTES_MAX:
             return False
         try:
-            return os.pwrite(self.descriptor, raw, self.size + length) == len(raw)
+            return os.pwrite(self.file(), raw, self.size + length) == len(raw)
         except OSError:
             return False
 
@@ -118,10 +150,31 @@ class Segment:
         here_ns = self.words[layout.HEADER_AGENT_SEEN_NS // 8]
         return max(here_ns, agent_seen_ns(os.path.dirname(self.place)))
 
+    def leave(self, unlink: bool) -> None:
+        """The program is done with it: the file is left to an agent, or removed without one."""
+        self.is_taken()
+        if unlink or time.time_ns() - self.agent_seen_ns() > _AGENT_AWAY_NS:
+            self.unlink()
+
     def unlink(self) -> None:
         """Remove the file; mappings go on until their owners let go."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.place)
+
+
+def _identity(descriptor: int) -> tuple[int, int] | None:
+    """Which file an open descriptor is of; None where it is of none."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def lane_slots_in(folder: str) -> int:
+    """Slots of a lane: as many as the agent of a folder asks for, within reason."""
+    wanted = lane_slots_wanted(folder) or LANE_SLOTS_DEFAULT
+    return layout.power_of_two(min(max(wanted, LANE_SLOTS_MIN), LANE_SLOTS_MAX))
 
 
 def is_want(error: Exception) -> bool:

@@ -25,8 +25,8 @@ def tapped(
 ) -> Iterator[list[Tapped | Lost]]:
     """What comes, piece by piece; an empty list where nothing came for a moment.
 
-    Ends with `stop`, or at a steady time. Raises ConnectError where no aggregator answers at first;
-    one that goes later is waited for.
+    Ends with `stop`, or at a steady time. Raises ConnectError where no aggregator answers at first,
+    or until that time; one that goes later is waited for.
     """
     link = agent_link(options)
     client = client or TapClient()
@@ -45,6 +45,8 @@ def _follow(
     while not stop.is_set():
         now_ns = time.monotonic_ns()
         if until_ns is not None and now_ns >= until_ns:
+            if not was_live:
+                raise _unanswered(endpoint)
             return
         for parts in client.outgoing(now_ns):
             link.send(parts)  # what does not go out is said again in a second
@@ -55,8 +57,12 @@ def _follow(
         if client.refusal:
             raise RntsError(f"the aggregator at {endpoint} refuses: {client.refusal}")
         if not was_live and now_ns - started_ns > _FIRST_ANSWER_NS:
-            raise ConnectError(f"no aggregator answers at {endpoint}; start it: `rnts up`")
+            raise _unanswered(endpoint)
         if not was_live and client.is_live(now_ns):
             was_live = True
             log.info("aggregator found at %s", endpoint)
         yield found
+
+
+def _unanswered(endpoint: str) -> ConnectError:
+    return ConnectError(f"no aggregator answers at {endpoint}; start it: `rnts up`")

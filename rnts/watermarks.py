@@ -44,8 +44,9 @@ class Watermarks:
         self.silence_ns = max(
             grace_ns, _SILENCE_NS_MIN
         )  # who is silent for longer is not waited for
-        self._window_ns, self._grace_ns, self._started_ns = window_ns, grace_ns, started_ns
+        self._window_ns, self.grace_ns, self._started_ns = window_ns, grace_ns, started_ns
         self._held_until_ns = steady_ns + grace_ns
+        self._newest = -1  # window in which something lies
         self._is_return = False  # whether there was an aggregator, or a backlog, before this one
         self._waiting: dict[int, _Waiting] = {}
         self._missing: set[int] = set()  # agents that an aggregator before this one heard
@@ -73,8 +74,9 @@ class Watermarks:
         self.of.pop(agent_id, None)
         self._waiting.pop(agent_id, None)
 
-    def advance(self, agent_id: int, watermark_ns: int) -> None:
-        """A frame of the agent is folded."""
+    def advance(self, agent_id: int, watermark_ns: int, window_last: int) -> None:
+        """A frame of the agent is folded; `window_last` has its newest record, -1 where none."""
+        self._newest = max(self._newest, window_last)
         self.of[agent_id] = max(self.of[agent_id], watermark_ns)
         self._waiting.pop(agent_id, None)
 
@@ -90,12 +92,24 @@ class Watermarks:
             return 0, False
         present = [self.of[i] for i in self._present(steady_ns)]
         expected = sum(not session.has_ended for session in self._sessions.values())
-        watermark_ns = min(present, default=now_ns - self._grace_ns)
+        watermark_ns = min(present, default=self._vacant_ns(now_ns))
         watermark_ns = min(watermark_ns, now_ns)  # a clock that is ahead must not rush the rest
         # A window that was open before this aggregator was there may lack what came before.
         is_whole = (watermark_ns // self._window_ns - 1) * self._window_ns >= self._started_ns
         is_whole |= self._is_whole_before and not self._missing
         return watermark_ns, bool(present) and len(present) == expected and is_whole
+
+    def is_vacant(self, steady_ns: int) -> bool:
+        """Whether nobody is heard, after somebody was."""
+        return self._newest >= 0 and not self._present(steady_ns)
+
+    def _vacant_ns(self, now_ns: int) -> int:
+        """Up to when windows close by the clock, where nobody is heard.
+
+        Those in which something lies do. What programs go on to report waits in their lanes for
+        the agent that comes, and must not be late.
+        """
+        return min(now_ns - self.grace_ns, (self._newest + 1) * self._window_ns)
 
     def may_put_off(self, watermark_ns: int, boundary: int, now_ns: int, steady_ns: int) -> bool:
         """Whether a frame of this watermark could have to wait, whatever is in it."""
@@ -137,7 +151,7 @@ class Watermarks:
     def _is_early(self, agent_id: int, boundary: int, steady_ns: int) -> bool:
         """Whether folding the agent's frame would push out a window that another still fills."""
         waiting = self._waiting[agent_id]
-        if steady_ns - waiting.since_ns >= self._grace_ns:
+        if steady_ns - waiting.since_ns >= self.grace_ns:
             return False
         oldest_kept = waiting.newest_ns // self._window_ns - OPEN_WINDOWS + 1
         needed = [boundary] if self.is_holding(steady_ns) else []

@@ -85,11 +85,8 @@ class Windows:
         self._swept_ns = 0
         self._state = np.zeros(words.STATE_WORDS, np.int64)
         self._state[words.WINDOW_NS] = window_ns
-        self._notes = (
-            np.zeros(RECENT_MAX, np.int64),
-            np.zeros(REASONS_MAX, np.int64),
-            np.zeros(len(NAMES), np.int64),
-        )
+        sizes = RECENT_MAX, REASONS_MAX, len(NAMES)
+        self._notes = tuple(np.zeros(size, np.int64) for size in sizes)
         self._arrays = (self.population.arrays, self.panes.arrays)
         self._work = (codes(), self._notes, block(), self._state)
 
@@ -208,6 +205,11 @@ class Windows:
         elif self._is_outdated and self.closed is not None:
             self._summarise(self.closed.window, self.closed.complete)
         return self.boundary
+
+    def show_silence(self, until_ns: int) -> None:
+        """Nobody is heard: show an empty window that ends there, though none closes by that."""
+        if self.closed is not None and until_ns // self.window_ns > self.closed.window + 1:
+            self._summarise(until_ns // self.window_ns - 1, complete=False)
 
     def _open(self, number: int) -> None:
         """Open a window; those that are older than the ring reaches close as they are."""

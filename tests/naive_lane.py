@@ -7,6 +7,14 @@ from rnts.model import FIELDS, KIND_MASK, SLOT_WORDS, SLOTS_MAX, Kind, Storage
 _IN_LANES = (Kind.SAMPLE, Kind.EVENT, Kind.LINK)
 
 
+END = 2**63 - 1
+
+
+def signed(word: int) -> int:
+    """A word as times are read."""
+    return word - 2**64 if word > END else word
+
+
 @dataclass
 class NaiveLane:
     """A ring of slots, sixteen unsigned words each, and how far its consumer is."""
@@ -18,8 +26,14 @@ class NaiveLane:
     is_sick: bool = False
     out: list[list[int]] = field(default_factory=list)
 
-    def drain(self, tail: int, limit: int, room: int) -> None:
-        """Take records, until about `limit` slots or the room is used up."""
+    def oldest_time(self, tail: int) -> int:
+        """The time of the next record; the largest there is where none waits."""
+        return (
+            signed(self.ring[self.position % len(self.ring)][2]) if tail != self.position else END
+        )
+
+    def drain(self, tail: int, limit: int, room: int, until: int = END) -> None:
+        """Take records up to a time, until about `limit` slots or the room is used up."""
         published = tail - self.position
         if not 0 <= published <= len(self.ring):
             self.is_sick = True
@@ -35,7 +49,7 @@ class NaiveLane:
                 self.corrupt += 1
                 used += 1
                 continue
-            if len(self.out) + count > room:
+            if len(self.out) + count > room or signed(slots[0][2]) > until:
                 break
             clear_nans(slots[0])
             self.out += slots[:count]

@@ -119,6 +119,9 @@ class PlayedWindows:
         self._close_before(watermark_ns // self.window_ns, complete)
         return self.boundary
 
+    def show_silence(self, until_ns: int) -> None:
+        """Nothing is shown here."""
+
     def _close_before(self, boundary: int, complete: bool) -> None:
         if boundary <= self.boundary:
             return

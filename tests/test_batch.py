@@ -109,6 +109,7 @@ def test_what_has_no_room_is_dropped_and_counted() -> None:
         (None, 1),
         ([1, 2], 1),
         (np.zeros(3), 1),
+        (np.array(3), 1),
         (np.zeros(3, [("queue_depth", "u4")]), 1),
         (make(6).reshape(2, 3), 1),
         (make(4, queue_depth=["a", "b", "c", "d"]), 4),

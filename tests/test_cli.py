@@ -182,6 +182,20 @@ def test_interrupt_is_130(
     assert ended.value.code == 130
 
 
+def test_an_interrupt_of_the_start_is_130(
+    monkeypatch: pytest.MonkeyPatch, untouched_logging: logging.Logger
+) -> None:
+    """Ctrl-C while commands are still being loaded, which takes a moment: no traceback either."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(roof, "build", interrupt)
+    with pytest.raises(SystemExit) as ended:
+        roof.main()
+    assert ended.value.code == 130
+
+
 def test_closed_pipe_ends_quietly() -> None:
     """Where the reader of stdout has gone, as in `rnts --help | true`, nothing is said."""
     reader, writer = os.pipe()

@@ -131,9 +131,15 @@ class Memory:
         """Write a word of the control block."""
         self.words[offset // 8] = value
 
-    def drain(self, out: np.ndarray, start: int = 0, limit: int = 1000) -> int:
+    def drain(
+        self,
+        out: np.ndarray,
+        start: int = 0,
+        limit: int = 1000,
+        until: int = kernel.ALL_TIMES,
+    ) -> int:
         """Drain into `out`; its new length."""
-        return kernel.drain(self.table, out, start, limit, KIND_MASKS, FLOATS, EXPONENTS)
+        return kernel.drain(self.table, out, start, limit, until, KIND_MASKS, FLOATS, EXPONENTS)
 
 
 def plausible_header(draw: st.DrawFn) -> int:
@@ -171,9 +177,10 @@ def rings(draw: st.DrawFn) -> list[list[int]]:
     ahead=st.one_of(st.integers(-2, SLOTS + 2), st.integers(-(2**63), 2**63 - 1)),
     limit=st.integers(1, 12),
     room=st.integers(0, 12),
+    until=st.one_of(st.just(2**63 - 1), st.integers(-(2**63), 2**63 - 1)),
 )
 def test_drain_is_its_naive_twin(
-    ring: list[list[int]], position: int, ahead: int, limit: int, room: int
+    ring: list[list[int]], position: int, ahead: int, limit: int, room: int, until: int
 ) -> None:
     """Whatever stands in slots and tail, the consumer takes what its naive twin takes, no more."""
     memory = Memory()
@@ -184,8 +191,9 @@ def test_drain_is_its_naive_twin(
     naive = NaiveLane(ring, position)
     out = np.zeros((room, SLOT_WORDS), np.int64)
 
-    filled = memory.drain(out, 0, limit)
-    naive.drain(position + (tail - position + 2**63) % 2**64 - 2**63, limit, room)
+    assert kernel.oldest_time(memory.table) == naive.oldest_time(tail)
+    filled = memory.drain(out, 0, limit, until)
+    naive.drain(position + (tail - position + 2**63) % 2**64 - 2**63, limit, room, until)
 
     assert out[:filled].view(np.uint64).tolist() == naive.out
     row = memory.table[0]

@@ -1,20 +1,26 @@
 """What a neuron reports: samples, events, health, links, and work that it times."""
 
 import asyncio
+import copy
+import os
+import pickle
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from capture_tools import Seen, Taker, producing, read_lane
 from hypothesis import given
 from hypothesis import strategies as st
 
 import rnts
+from rnts import layout
 from rnts.model import EVENT, METRIC_NAMES, Kind
 from rnts.producer import Producer
+from rnts.segment import Segment, parse_names
 from rnts.text import join_strings, split_strings
 
 EVENTS: list[tuple[Any, dict[str, Any], list[str]]] = [
@@ -25,6 +31,13 @@ EVENTS: list[tuple[Any, dict[str, Any], list[str]]] = [
     (rnts.ThresholdExceeded(metric="queue_depth", value=9), {"event_value": 9.0}, ["queue_depth"]),
     (rnts.ErrorOccurred(error_type="Timeout", details=""), {}, ["Timeout", ""]),
 ]
+
+
+def names_of(segment: Segment) -> dict[int, list[str]]:
+    """What the log of a segment says of each neuron."""
+    length = segment.words[layout.HEADER_NAMES_BYTES // 8]
+    entries, _ = parse_names(os.pread(segment.descriptor, length, segment.size))
+    return {neuron_id: split_strings(raw) for neuron_id, raw in entries}
 
 
 @pytest.fixture
@@ -121,6 +134,7 @@ def test_links_are_kept_within_limits(producer: Producer, monkeypatch: pytest.Mo
         (6.0, TypeError, "not to 6.0"),
         (True, TypeError, "not to True"),
         ([6], TypeError, r"not to \[6\]"),
+        (-6, ValueError, "is in 1 … 2.64 - 1, not -6"),
         (0, ValueError, "is in 1 … 2.64 - 1, not 0"),
         (2**64, ValueError, "not 18446744073709551616"),
     ],
@@ -262,6 +276,47 @@ def test_a_neuron_says_who_it_is(producer: Producer) -> None:
     assert neuron.id == rnts.name_to_id("worker-7") == 12535709372031546042
     assert repr(neuron) == "<rnts.Neuron 'worker-7' id=12535709372031546042>"
     assert (neuron.name, neuron.group, neuron.role) == ("worker-7", "ingest", "parser")
+
+
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))]
+)
+def test_a_copy_is_a_handle_of_the_same_neuron(
+    again: Any, runtime_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Objects that hold a neuron can be copied, and sent to another process, with their links."""
+    with producing() as (producer, segment):
+        monkeypatch.setattr("rnts.PROCESS", producer)
+        neuron = producer.neuron(
+            "n", group="g", role="r", host="far", neuron_id=5, importance="critical_path"
+        )
+        link = again(neuron.link(9))
+        made = link._neuron
+        assert made.record(queue_depth=1)
+        assert link.sent()
+        assert (made.id, made.name, made.group, made.role) == (5, "n", "g", "r")
+        assert made.importance == neuron.importance != rnts.neuron("m").importance
+        assert names_of(segment)[5] == ["n", "g", "r", "far"]
+        assert [seen.neuron_id for seen in Taker(runtime_folder).take()] == [5, 5]
+
+
+def test_ids_of_numpy_are_ids(producer: Producer) -> None:
+    """What counts as an int counts as an id."""
+    neuron = producer.neuron("n", neuron_id=np.uint64(7))  # type: ignore[arg-type]
+    assert (neuron.id, neuron.link(np.int64(8)).peer_id) == (7, 8)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [-1, 0, 2**64])
+def test_an_id_that_cannot_be_is_told_and_spoils_no_name(wrong: int) -> None:
+    """`announce` refuses it before any name is taken: later ones and those of a child get through.
+
+    It once stayed among the names, and raised from the first record after a fork.
+    """
+    with producing() as (producer, segment):
+        with pytest.raises(ValueError, match=f"not {wrong}"):
+            producer.announce([1, wrong], ["a", "b"], "g")
+        producer.neuron("n", neuron_id=2)
+        assert list(names_of(segment)) == list(producer._names) == [2]
 
 
 def test_handles_hold_no_more_than_they_need(producer: Producer) -> None:

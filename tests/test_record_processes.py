@@ -119,6 +119,8 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     path = tmp_path / "file"
     result = run("record", str(path), "--connect", f"ipc://{tmp_path}/nobody")
     assert (result.returncode, "no aggregator answers" in result.stderr) == (4, True)
+    result = run("record", str(path), "--for", "1ms", "--connect", f"ipc://{tmp_path}/nobody")
+    assert (result.returncode, "no aggregator answers" in result.stderr) == (4, True)
     assert not path.exists()
     record_to(path, [])
     result = run("record", str(path))

@@ -104,7 +104,9 @@ def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
-    """Unless it is asked for."""
+    """Unless it is asked for; that it has no folder is said before anything is recorded."""
+    with pytest.raises(UsageError, match="nowhere is no folder"):
+        require_free(tmp_path / "nowhere" / "file", replaces=False)
     path = tmp_path / "file"
     made(path)
     before = path.read_bytes()

@@ -19,7 +19,9 @@ LIVES_MAX = 65_536  # whose last numbers are known, so that nothing is written t
 
 
 def require_free(path: Path, replaces: bool) -> None:
-    """Raise UsageError where a recording would destroy what is there."""
+    """Raise UsageError where a recording would destroy what is there, or has no folder."""
+    if not path.parent.is_dir():
+        raise UsageError(f"{path} cannot be written: {path.parent} is no folder")
     if path.exists() and not replaces:
         raise UsageError(f"{path} is there already; --force replaces it")
 

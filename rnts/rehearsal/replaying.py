@@ -135,8 +135,8 @@ class _Replay:
             self._watermarks.meet(agent_id, incarnation)
             self._agents.add(agent_id)
         session.seen_ns = self.stage.steady_ns
-        self.stage.fold(opened.frame.records)
-        self._watermarks.advance(agent_id, opened.header.watermark_ns)
+        window = self.stage.fold(opened.frame.records)
+        self._watermarks.advance(agent_id, opened.header.watermark_ns, window)
         self.done.frames += 1
         self.done.records += opened.header.record_count
         self.done.agents = len(self._agents)

@@ -128,11 +128,11 @@ class Stage:
         road.deliver(parts)
         self._is_heard = True
 
-    def fold(self, records: Records) -> None:
-        """Fold a batch that arrives now; `look` finds what it changes."""
+    def fold(self, records: Records) -> int:
+        """Fold a batch that arrives now; `look` finds what it changes. The newest window, or -1."""
         self.windows.reflex.arrive(self.now_ns, self.steady_ns)
-        self.windows.fold(records, self.now_ns)
         self._folded_ns = self.steady_ns
+        return self.windows.fold(records, self.now_ns).window_last
 
     def look(self) -> None:
         """Evaluate, tell the alerts, and see what they do, until nobody has more to say.
