@@ -148,7 +148,7 @@ class Neuron:
             found = self._producer.attach_thread()
         return found
 
-    def __reduce__(self) -> tuple[Callable[..., Neuron], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., Neuron], tuple[object, ...]]:
         """Copies and pickles are handles of the same neuron, of the process that unpickles."""
         host = self._producer.host_of(self.id)
         return _unpickled, (self.name, self.group, self.role, host, self.id, self.importance)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import time
 
+import rnts
 from rnts import writer
 from rnts.model import FIELD, Kind
-
-TYPE_CHECKING = False  # see `rnts.value`
-if TYPE_CHECKING:
-    from rnts.neuron import Neuron
 
 _PEER, _LATENCY = FIELD["link_peer_id"].mask, FIELD["link_latency_ns"].mask
 _MESSAGES, _BYTES = FIELD["link_messages"].mask, FIELD["link_bytes"].mask
@@ -21,7 +18,7 @@ class Link:
 
     __slots__ = ("_neuron", "peer_id")
 
-    def __init__(self, neuron: Neuron, peer_id: int) -> None:
+    def __init__(self, neuron: rnts.Neuron, peer_id: int) -> None:
         self._neuron = neuron
         self.peer_id = peer_id
 

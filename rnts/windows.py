@@ -77,9 +77,8 @@ class Windows:
         self.overflow_records = 0  # of neurons beyond `max_neurons`
         self.values_refused = 0  # NaN, infinity, and states and weights that are none
         self.reasons_skipped = 0  # of health, beyond `REASONS_MAX` in a batch
-        self._retire_after_ns = retire_after_ns
+        self._retire_after_ns, self._unsealed = retire_after_ns, unsealed
         self._ahead_ns = window_ns if clock_ahead_ns is None else clock_ahead_ns
-        self._unsealed = unsealed
         self._is_outdated = False  # whether `closed` was revised since it was summarised
         self._oldest: int | None = None  # the oldest window that was ever opened
         self._swept_ns = 0
@@ -245,7 +244,7 @@ class Windows:
         self._swept_ns = now_ns
         silent_since_ns = now_ns - self._retire_after_ns
         self.population.retire(now_ns, silent_since_ns)
-        is_read = self.panes.groups_read(self.boundary - 1, self.sealed_before)
-        make_room(self.population, self.reflex, now_ns, silent_since_ns, is_read)
+        read = self.panes.groups_read(self.boundary - 1, self.sealed_before)
+        make_room(self.population, self.reflex, now_ns, silent_since_ns, read)
         self.canaries.retire(silent_since_ns)
         self.traffic.forget(silent_since_ns)

@@ -16,6 +16,7 @@ from rnts.alerts.handed import Batch
 from rnts.alerts.life import FIRING, RECOVERING, RESOLVED
 from rnts.alerts.life_documents import ALIKE
 from rnts.alerts.rule import Rule
+from rnts.reflex.change import Certainty
 
 ALL = list(range(MANY))
 TRUE, FALSE = changes_of(ALL, 1.0, [2.0] * MANY), changes_of(ALL, 0.0, [math.nan] * MANY)
@@ -108,8 +109,8 @@ def test_what_has_more_to_tell_is_looked_at_singly(tmp_path: Path, reason: str) 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_goes_on_whole_is_as_if_it_went_on_singly(tmp_path: Path, seed: int) -> None:
-    """Parts in any order, kept firing or not, with limits, by policies for no data."""
-    chance = random.Random(seed)
+    """Parts in any order, certain or not, kept firing or not, with limits and policies."""
+    chance, certain = random.Random(seed), random.Random(seed)
     rule = replace(
         TWO,
         for_ns=chance.choice((0, 0, 2 * SECOND)),
@@ -125,7 +126,10 @@ def test_whatever_goes_on_whole_is_as_if_it_went_on_singly(tmp_path: Path, seed:
             truth = chance.choice((0.0, 0.0, 1.0))
             values = [chance.choice((1.0, 2.0, one)) * truth for one in part]
             if part:
-                handed.append(changes_of(part, truth, values))
+                changes = changes_of(part, truth, values)
+                if truth and certain.random() < 0.5:
+                    changes.certainties = [Certainty(value, value + 1) for value in values]
+                handed.append(changes)
         pair.step(*handed)
         for _ in range(chance.choice((1, 1, 5))):
             pair.step()

@@ -70,6 +70,7 @@ sys.stdin.readline()
 """
 STORM = """
 import os, sys
+from contextlib import suppress
 import rnts
 neuron = rnts.neuron("n", neuron_id=1)
 os.write(1, b"ready\\n")
@@ -79,7 +80,8 @@ while os.getppid() == parent:
     i += 1
     neuron.record(activation_count=i, memory_bytes=i)
     neuron.event(rnts.ErrorOccurred(error_type=str(i), details=text))
-    neuron.record(queue_depth="bad")
+    with suppress(TypeError):
+        neuron.record(queue_depth="bad")
 """
 
 

@@ -187,7 +187,7 @@ def test_an_interrupt_of_the_start_is_130(
 ) -> None:
     """Ctrl-C while commands are still being loaded, which takes a moment: no traceback either."""
 
-    def interrupt() -> None:
+    def interrupt(names: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(roof, "build", interrupt)

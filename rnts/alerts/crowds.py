@@ -54,46 +54,53 @@ class Crowds:
             is_busy = self._handed.has_samples(name) or self._beyond.count(name)
             if is_busy or not are_distinct(batches[name]):
                 continue
-            left = [
-                batch
+            found = [
+                self._look(rules[name], batch, name in of_unsettled, flapping, at)
                 for batch in batches[name]
-                if not self._take(rules[name], batch, name in of_unsettled, flapping, at)
             ]
-            if left:
-                batches[name] = left
-            else:
+            taken = [each for each in found if each is not None]
+            # What is told of a group is one notification, so with others all are looked at singly.
+            if len(taken) == len(found) and sum(each.tells for each in taken) <= 1:
                 del batches[name]
+                for each in taken:
+                    self._go(each)
 
-    def _take(
+    def _look(
         self, rule: Rule, batch: Batch, is_busy: bool, flapping: Flapping, at: Moment
-    ) -> bool:
-        """Take in a batch as what it is; whether it is either."""
+    ) -> Storm | Move | None:
+        """What a batch is: a storm, or alerts that go on together; None if it is neither."""
         if batch.truth is None or batch.changes.worst:
-            return False
+            return None
         first = self._grown.get(Key(rule.name, batch.changes[0].labels))
         if batch.truth == 1 and (first is None or first.state == RESOLVED):
-            return self._begin(rule, batch, flapping, at)
-        move = None
-        if not is_busy:
-            move = find_move(rule, batch, self._grown, flapping, at)
-        if move is None:
-            return False
-        active = self._active.setdefault(rule.name, {})
-        move.go(active, self._counts)
-        self.moves.append(move)
-        return True
+            return self._storm(rule, batch, flapping, at)
+        return None if is_busy else find_move(rule, batch, self._grown, flapping, at)
 
-    def _begin(self, rule: Rule, batch: Batch, flapping: Flapping, at: Moment) -> bool:
-        """Begin a storm of as many as the rule has places for; whether it is one."""
+    def _go(self, found: Storm | Move) -> None:
+        """Have it so."""
+        name = found.rule.name
+        if isinstance(found, Move):
+            found.go(self._active.setdefault(name, {}), self._counts)
+            self.moves.append(found)
+            return
+        self.storms.append(found)
+        if found.beyond:
+            self._beyond.add(name, found.beyond)
+
+    def _storm(self, rule: Rule, batch: Batch, flapping: Flapping, at: Moment) -> Storm | None:
+        """A storm of as many as the rule has places for; None if it is none."""
         name, changes = rule.name, batch.changes
         room = rule.limit - len(self._active.get(name, ()))
         if room <= 0 or not is_storm(rule, changes):
-            return False
-        within = changes if len(changes) <= room else changes[:room]
-        cohorts = find_cohorts(rule, within, self._grown, flapping, at)
-        if cohorts is None:
-            return False
-        self.storms.append(Storm(rule, within, cohorts, batch.event_ns, at, flapping))
-        if within is not changes:
-            self._beyond.add(name, changes[room:].labels)
-        return True
+            return None
+        cohorts = find_cohorts(rule, changes, self._grown, flapping, at)
+        if cohorts is None:  # whoever fires already is not beyond the limit either
+            return None
+        within = changes
+        if len(changes) > room:
+            within = changes[:room]
+            cohorts = find_cohorts(rule, within, self._grown, flapping, at)
+            assert cohorts is not None, "as all of them, these have no alerts that go on"
+        storm = Storm(rule, within, cohorts, batch.event_ns, at, flapping)
+        storm.beyond = changes[room:].labels
+        return storm

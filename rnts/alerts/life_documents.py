@@ -107,5 +107,7 @@ def read_documents(documents: dict[str, Any]) -> dict[str, Any]:
 def _each_of(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     alike, those = document["alike"], unpack_changes(document["those"])
     for labels, _, value, _, certainty in those:
-        of_each = {"labels": labels, "value": value, "certainty": certainty}
+        of_each: dict[str, Any] = {"labels": labels, "value": value}
+        if certainty is not None:
+            of_each["certainty"] = certainty
         yield LIFE + fingerprint(alike["rule"], labels), alike | of_each

@@ -114,6 +114,11 @@ class Move:
         self.rule, self._changes, self.lives, self._parts = rule, changes, lives, parts
         self._counts, self._is_true = counts, is_true
 
+    @property
+    def tells(self) -> bool:
+        """Whether something is told of them, and not only remembered."""
+        return any(part.begins or part.is_over for part in self._parts)
+
     def go(self, active: dict[Key, None], counts: Counter[str]) -> None:
         """Have each life be like the first of its cohort; `active`: those of the rule."""
         counts.update(self._counts)

@@ -35,7 +35,10 @@ class Storm:
     """Entities whose alerts begin at one moment; each cohort is told and remembered by its first.
 
     flapping:  by which none of them flaps
+    beyond:    for whom the rule has no place
     """
+
+    tells = True  # something, to somebody
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class Storm:
     ) -> None:
         self.rule, self._cohorts = rule, cohorts
         self._changes, self._at = changes, at
+        self.beyond: list[Labels] = []
         self._entities: set[str] | None = None
         self._made = {
             cohort.places[0]: self._begun(cohort, event_ns, flapping) for cohort in cohorts
