@@ -2,21 +2,20 @@
 
 Guarantee: a producer killed at any instruction leaves a record whole or not at all, and `attempts`
 ahead of what was published and dropped by at most one. A record without text costs about 2 ns and
-its clock; nothing here locks, retries or calls the kernel. The layout is `rnts/layout.py`; byte
-offsets are repeated here as constants because a kernel can look at nothing else, and a test
-compares the two.
+its clock; nothing here locks or retries, and only a record that ends a silence calls the kernel, to
+wake the agent (`bell.py`). The layout is `rnts/layout.py`; byte offsets are repeated here as
+constants because a kernel can look at nothing else, and a test compares the two.
 """
 
 from rnts.kernels._jit import device, inlined, kernel
 from rnts.kernels.atomics import (
     load,
     load_acquire,
-    now_ns,
     prefetch,
-    sleep_ns,
     store,
     store_release,
 )
+from rnts.kernels.bell import is_rung, ring
 
 DATA_DELTA = 16
 SLOT_MASK = 24
@@ -42,7 +41,8 @@ SICK = 7  # 1: its tail cannot be true; the lane is left alone
 NOTE = 8  # 0 or 1: which note the next head goes with
 KEY = 9  # of the lane in accounts
 PEAK = 10  # most slots that were full when it was drained, since the agent last set it to 0
-LANE_COLUMNS = 11
+RINGS = 11  # address of the word that says whether its program rings, or 0
+LANE_COLUMNS = 12
 NOTES = 264
 NOTE_BYTES = 24
 
@@ -77,6 +77,8 @@ def claim(lane, slots):
 def publish(lane, slots):
     """Make the record in the claimed slots visible to the agent."""
     store_release(lane + TAIL, load(lane + TAIL) + slots)
+    if is_rung(lane):
+        ring(lane)
 
 
 @inlined
@@ -84,25 +86,6 @@ def copy_slot(source, target):
     """Copy one slot from an address to another."""
     for offset in range(0, 1 << SLOT_SHIFT, 8):
         store(target + offset, load(source + offset))
-
-
-@kernel("int64(int64[:,::1], int64, int64)")
-def wait_for_records(lanes, interval_ns, timeout_ns):
-    """Sleep in steps of `interval_ns` until a lane holds something; 1 if one does, 0 on time-out.
-
-    `lanes` is the consumer's table: the head that stands in the segment can be anybody's. A step
-    costs a nanosleep and a load a lane: 1,000 a second are well below 1 % of a core. The GIL is
-    free meanwhile.
-    """
-    deadline = now_ns() + timeout_ns
-    while True:
-        for lane in range(lanes.shape[0]):
-            tail = load_acquire(lanes[lane, CONTROL] + TAIL)
-            if tail != lanes[lane, POSITION] and lanes[lane, SICK] == 0:
-                return 1
-        if now_ns() >= deadline:
-            return 0
-        sleep_ns(interval_ns)
 
 
 @kernel("int64(int64[:,::1])")

@@ -63,6 +63,7 @@ class AgentOptions:
     # here is as the model says.
     error_max: Mapping[str, float] = field(default_factory=dict)
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    is_woken: bool = False  # programs wake the agent when they end a silence
 
 
 class Agent:
@@ -94,7 +95,7 @@ class Agent:
         self._lives = Lives(self._sender, self._spooling.former)
         self._link = agent_link(options.link)
         self._endpoint_index = 0
-        self._rhythm = Rhythm(options.window_ns)
+        self._rhythm = Rhythm(options.window_ns, options.is_woken)
         self._clocks = ClockWatch()
         self._rates = Rates(options.sampling, self.incarnation)
         self._lane_rates, self._backlog = LaneRates(self._collector), Backlog()

@@ -55,6 +55,7 @@ def run_agent(settings: Settings, stop: StopEvent) -> None:
         spool=spool_options(settings.agent.spool),
         link=LinkOptions.of(transport),
         sampling=sampling_options(settings.telemetry.sampling),
+        is_woken=collection.wake_agent,
     )
     host = HostThread(settings.agent.host_interval_ms / 1000) if settings.agent.host else None
     agent = Agent(options, host.report if host else dict)

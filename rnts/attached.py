@@ -138,6 +138,7 @@ class AttachedSegment:
         row[kernel.DELIVERED] = delivered
         row[kernel.CORRUPT] = corrupt
         row[kernel.NOTE] = 1 - active
+        row[kernel.RINGS] = self.address + layout.HEADER_RINGS
         if was_put_aside or not can_be:
             row[kernel.SICK] = SICK["before" if was_put_aside else "positions"]
         return row

@@ -14,8 +14,8 @@ from rnts.attached import AttachedSegment, source_key
 from rnts.drain_model import EXPONENTS, FLOATS, KIND_MASKS
 from rnts.errors import SegmentError
 from rnts.frame import SOURCES_PER_FRAME_MAX
+from rnts.kernels import bell, reports, waiting
 from rnts.kernels import lane as kernel
-from rnts.kernels import reports
 from rnts.lane_rows import baseline_rows, believed, last_rows, never_reported
 from rnts.quarantine import Quarantine
 from rnts.segment_files import SegmentFiles, is_maker_dead, is_unready, remove_file
@@ -56,6 +56,7 @@ class Collector:
         self._has_no_lane = False  # whether a thread of any segment ever found none
         self._unwatched = 0  # segments whose owners were dead on arrival
         self._deaths = select.epoll()
+        self._waits = np.zeros((bell.WAITS_MAX, bell.WAIT_WORDS), np.int64)
 
     def discover(self) -> list[AttachedSegment]:
         """Attach what is new and take new lanes in; the segments that were attached."""
@@ -127,9 +128,13 @@ class Collector:
         self.owners += [segment] * len(lanes)
         self.baselines += baselines
 
-    def wait(self, interval_ns: int, timeout_ns: int) -> bool:
-        """Sleep until some lane holds a record, or for `timeout_ns`; whether one does."""
-        return bool(kernel.wait_for_records(self.lanes, interval_ns, timeout_ns))
+    def wait(self, interval_ns: int, timeout_ns: int, with_bells: bool) -> bool:
+        """Sleep until some lane holds a record, or for `timeout_ns`; whether one does.
+
+        `with_bells`: programs that can wake us; else we look, every `interval_ns`.
+        """
+        waits = self._waits if with_bells else self._waits[:0]
+        return bool(waiting.wait_for_records(self.lanes, waits, interval_ns, timeout_ns))
 
     def drain(
         self, out: NDArray[np.int64], start: int, per_lane: int, until_ns: int = kernel.ALL_TIMES
@@ -181,7 +186,7 @@ class Collector:
         for segment in [s for s in self.segments if s.is_owner_dead]:
             self._take_lanes(segment, segment.new_lanes())
             mine = np.array([owner is segment for owner in self.owners], bool)
-            if not kernel.wait_for_records(np.ascontiguousarray(self.lanes[mine]), 0, 0):
+            if not waiting.holds_records(np.ascontiguousarray(self.lanes[mine])):
                 rows.append(last_rows(self.lanes[mine], self._reported[mine]))
                 rows += [self._segment_rows([segment], SOURCE_FINAL)]
                 self._forget(segment, mine)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from rnts.fence import IS_ORDERED
 from rnts.misuse import RECORD_ARGUMENTS, TIME_MAX, plain_time, plain_values
 from rnts.model import FIELD, METRIC_NAMES, SLOT_BYTES, Kind
-from rnts.writer import ATTEMPTS, CODES, EMITTERS, TAIL, fields_of
+from rnts.writer import ATTEMPTS, BELL, CODES, EMITTERS, TAIL, fields_of
 
 TYPE_CHECKING = False  # see `rnts.value`
 if TYPE_CHECKING:
@@ -123,6 +123,8 @@ _WRITING = [
     "        lane.busy = False",
     "        if is_sampling:",
     "            lane.sampler.told(self.id, state)",
+    f"        if words[{BELL}]:",
+    "            lane.ring()",
     "        return True",
     "    except Exception:",
     f"        plain_values(({_NAMES}))",

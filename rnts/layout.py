@@ -3,8 +3,9 @@
     0      header, 4096 bytes (HEADER_* below)
     4096   lane directory: 512 bytes a lane in four blocks of 128, so that what the producer writes
            and what the consumer writes never share a cache line (nor its prefetched neighbour)
-             +0    state | thread id | data_delta | slot_mask      written when the lane is claimed
+             +0    state | bell | data_delta | slot_mask      written when the lane is claimed
                    rates | switch | table_delta    which samples to keep; the agent writes the first
+                   thread id            the agent writes the bell: whether it sleeps, and is rung
              +128  tail | head_cache | attempts | sampled_out | drops | random   by the producer
              +256  head | note A: head, delivered, corrupt | note B: the same  written by the agent
     data   lanes one after the other: a power of two slots of 128 bytes each
@@ -21,7 +22,7 @@ from rnts.accounting import LANE_DROPS
 from rnts.model import SLOT_BYTES
 
 MAGIC = int.from_bytes(b"RNTSSEG1", "little")
-ABI = 2
+ABI = 3
 
 HEADER_BYTES = 4096
 HEADER_MAGIC = 0
@@ -38,15 +39,17 @@ HEADER_NAMES_REFUSED = 80  # names that did not fit into the log
 HEADER_NO_LANE = 88  # records that found no lane; each is an attempt and a drop
 HEADER_AGENT_SEEN_NS = 96  # when an agent last looked, so that a program knows whether to tidy up
 HEADER_EMITTER = 104  # which emitter serves the program, for people who look
+HEADER_RINGS = 112  # 1 if what is recorded wakes an agent that sleeps
 
 LANE_BYTES = 512
 LANE_STATE = 0
-LANE_THREAD = 8
+LANE_BELL = 8  # 1 while the agent sleeps; who then records makes it 0 and wakes the agent
 LANE_DATA_DELTA = 16  # from the lane's block to its first slot, in bytes
 LANE_SLOT_MASK = 24
 LANE_RATES = 32  # of each class of importance: threshold, and the bits of the weight above it
 LANE_SWITCH = 56  # 0: all samples are kept; else epoch and generation of sampling
 LANE_TABLE_DELTA = 64  # from the lane's block to the table of neurons, in bytes
+LANE_THREAD = 72
 LANE_TAIL = 128
 LANE_HEAD_CACHE = 136
 LANE_ATTEMPTS = 144

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from rnts import layout
+from rnts.bell import can_ring
 from rnts.choice import is_compiled_wanted, make_compiled
 from rnts.complaints import Complaints
 from rnts.errors import RntsError
@@ -217,6 +218,7 @@ class Producer:
         is_compiled = self._emitter is not None
         kind = layout.EMITTER_COMPILED if is_compiled else layout.EMITTER_PYTHON
         segment.words[layout.HEADER_EMITTER // 8] = kind
+        segment.words[layout.HEADER_RINGS // 8] = can_ring()
 
     def _attach(self, chooses: bool = False) -> Segment | None:
         is_new = self._segment is None

@@ -14,9 +14,11 @@ _PASS_NS, _PASS_NS_MAX, _SLEEP_NS_MIN = 1_000_000, 2_000_000, 200_000
 _SHARE = 4  # of the time between two passes the agent works one part
 _BUSY_SLOTS = 8192  # a pass that took as many is followed by the next at once
 # Between looks at the lanes while nothing comes: a look costs 20 to 40 us of a virtual machine, so
-# 1,000 a second would be 3 %. A record that ends a long silence waits up to 7 ms for that.
+# 1,000 a second would be 3 %. Programs ring when nothing came for a while: not where records come
+# 250 times a second or more, as they would pay for each with a system call. A record of a program
+# that cannot ring, and that ends a long silence, waits up to 7 ms.
 _IDLE_STEP_NS, _SILENT_STEP_NS = 1_000_000, 7_000_000
-_SILENT_AFTER_NS = 100_000_000
+_QUIET_AFTER_NS, _SILENT_AFTER_NS = 4_000_000, 100_000_000
 _IDLE_NS = 20_000_000  # until messages and housekeeping are looked after all the same
 _SILENT_NS = 200_000_000
 _HEARTBEAT_NS, _HEARTBEAT_NS_MAX = 200_000_000, 1_000_000_000
@@ -27,11 +29,14 @@ class Rhythm:
     """The times at which things are due. All are steady nanoseconds, given by the caller.
 
     `window_ns` is that of the aggregator, which closes one when the watermark has passed its end.
+    `rings`: whether programs are asked to wake us.
     """
 
-    def __init__(self, window_ns: int) -> None:
+    def __init__(self, window_ns: int, rings: bool = False) -> None:
+        self._rings = rings
         self._window_ns = min(window_ns, _HEARTBEAT_NS_MAX)
         self._active_ns = 0  # when there was last something to do
+        self._taken_ns = 0  # and when records came
         self._heartbeat_ns = 0
         self._due = dict.fromkeys(_INTERVALS_NS, 0)
 
@@ -62,21 +67,27 @@ class Rhythm:
         self._active_ns = now_ns
 
     def rest(
-        self, started_ns: int, took: int, holds: bool, wait: Callable[[int, int], bool]
+        self, started_ns: int, took: int, holds: bool, wait: Callable[[int, int, bool], bool]
     ) -> None:
         """Sleep after a pass that took so many slots, and `holds` some that are to go out soon.
 
-        `wait(step_ns, timeout_ns)` sleeps until a lane holds something, looking every `step_ns`.
+        `wait(step_ns, timeout_ns, with_bells)` sleeps until a lane holds something, looking every
+        `step_ns`, or, with bells, until a program rings.
         """
         if took >= _BUSY_SLOTS:
             return
         now_ns = time.monotonic_ns()
         if took or holds:
-            self._active_ns = started_ns
+            self._active_ns = self._taken_ns = started_ns
             spent_ns = now_ns - started_ns
             pass_ns = min(max(_PASS_NS, _SHARE * spent_ns), _PASS_NS_MAX)
             time.sleep(max(_SLEEP_NS_MIN, pass_ns - spent_ns) / 1e9)
+            return
+        quiet_ns = started_ns - self._taken_ns
+        if quiet_ns < _QUIET_AFTER_NS:
+            wait(_IDLE_STEP_NS, _QUIET_AFTER_NS - quiet_ns, False)
         elif started_ns - self._active_ns < _SILENT_AFTER_NS:
-            wait(_IDLE_STEP_NS, _IDLE_NS)
+            wait(_IDLE_STEP_NS, _IDLE_NS, self._rings)
         else:
-            wait(_SILENT_STEP_NS, max(0, min(_SILENT_NS, self._heartbeat_ns - now_ns)))
+            until_ns = max(0, min(_SILENT_NS, self._heartbeat_ns - now_ns))
+            wait(_SILENT_STEP_NS, until_ns, self._rings)

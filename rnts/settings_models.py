@@ -37,6 +37,9 @@ class Collection(Section):
     compression: Literal["lz4", "rice", "none"] = _setting(
         "how frames are packed: quickly, and by lz4 where that pays; as small as can be; quickly"
     )
+    wake_agent: bool = _setting(
+        "whether a record that ends a silence wakes the agent, by a system call of its program"
+    )
     error_max: FloatErrors
 
     @property

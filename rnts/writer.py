@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from types import FrameType
 
 from rnts import layout
+from rnts.bell import address_of, wake
 from rnts.fence import IS_ORDERED, Fence
 from rnts.model import FIELDS, SLOT_BYTES, SLOTS_MAX, Field, Kind, Storage
 from rnts.plain_sampling import PlainSampler
@@ -32,12 +33,13 @@ CODES = {
     Storage.U8: "B",
 }
 _HEADER = "BBHIQQ"
-# Words of a lane's block, from its tail on.
-TAIL = 0
-ATTEMPTS = (layout.LANE_ATTEMPTS - layout.LANE_TAIL) // 8
-HEAD = (layout.LANE_HEAD - layout.LANE_TAIL) // 8
-DROP = {reason: (offset - layout.LANE_TAIL) // 8 for reason, offset in layout.LANE_DROP.items()}
-DROP["sampled_out"] = (layout.LANE_SAMPLED_OUT - layout.LANE_TAIL) // 8  # which is no drop
+# Words of a lane's block.
+BELL = layout.LANE_BELL // 8
+TAIL = layout.LANE_TAIL // 8
+ATTEMPTS = layout.LANE_ATTEMPTS // 8
+HEAD = layout.LANE_HEAD // 8
+DROP = {reason: offset // 8 for reason, offset in layout.LANE_DROP.items()}
+DROP["sampled_out"] = layout.LANE_SAMPLED_OUT // 8  # which is no drop
 
 
 def fields_of(kind: Kind) -> list[Field]:
@@ -63,9 +65,8 @@ class LaneWriter:
         self.lane = lane
         self.busy = False
         self.buffer = segment.buffer
-        self.words = segment.words[
-            control + layout.LANE_TAIL // 8 : control + layout.LANE_BYTES // 8
-        ]
+        self.words = segment.words[control : control + layout.LANE_BYTES // 8]
+        self._bell = address_of(segment.buffer) + layout.lane_offset(lane) + layout.LANE_BELL
         self.sampler = PlainSampler(
             segment.words[control + layout.LANE_RATES // 8 : control + layout.LANE_TAIL // 8]
         )
@@ -104,6 +105,13 @@ class LaneWriter:
             self.fence.order_stores()
         self.words[TAIL] = self.tail + slots
         self.settle()
+        if self.words[BELL]:
+            self.ring()
+
+    def ring(self) -> None:
+        """Wake the agent, which was asleep."""
+        self.words[BELL] = 0
+        wake(self._bell)
 
     def drop(self, reason: str) -> None:
         """Give up what was begun, under `reason`."""

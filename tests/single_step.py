@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
-_TRACEME, _POKEUSER, _CONT, _SINGLESTEP, _SETOPTIONS = 0, 6, 7, 9, 0x4200
+_TRACEME, _POKEUSER, _CONT, _SINGLESTEP, _SYSCALL, _SETOPTIONS = 0, 6, 7, 9, 24, 0x4200
 _EXITKILL = 0x100000  # the child never outlives the test
 # Debug registers as a tracer sees them, in bytes of `struct user`: an address to watch, and what
 # for: register 0 is on, for stores (bit 16) to 8 bytes (bit 19).
@@ -51,6 +51,13 @@ class SteppedChild:
         is_stored = self._go_on(_CONT)
         self._poke(_DEBUG_CONTROL, 0)
         return is_stored
+
+    def system_calls(self) -> int:
+        """Let all happen; how often the kernel was called, and came back, before `run()` did."""
+        count = 0
+        while self._go_on(_SYSCALL):
+            count += 1
+        return count
 
     def _poke(self, place: int, value: int) -> None:
         if _libc.ptrace(_POKEUSER, self.process, place, value) != 0:

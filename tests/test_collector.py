@@ -373,7 +373,7 @@ def test_no_bytes_of_a_segment_harm_the_agent(
                 segment.words[start + index % count] = value
             records += taker.take()
             taker.collector.source_rows()
-            taker.collector.wait(1000, 0)
+            taker.collector.wait(1000, 10_000, True)
             for attached_one in taker.collector.segments:
                 assert len(attached_one.new_names()) <= 1 << 15
             taker.collector.reap()

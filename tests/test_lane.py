@@ -12,6 +12,7 @@ from naive_lane import NaiveLane
 from rnts import layout, writer
 from rnts.accounting import LANE_DROPS
 from rnts.drain_model import EXPONENTS, FLOATS, KIND_MASKS
+from rnts.kernels import bell, waiting
 from rnts.kernels import lane as kernel
 from rnts.model import FIELD, FIELDS, KIND_MASK, SLOT_BYTES, SLOT_WORDS, SLOTS_MAX, Kind, Storage
 
@@ -40,6 +41,7 @@ KERNEL_OFFSETS = {
 def test_kernels_know_the_layout(name: str) -> None:
     """What kernels repeat of the layout is what the layout says."""
     assert getattr(kernel, name) == KERNEL_OFFSETS[name]
+    assert bell.BELL == layout.LANE_BELL
     assert SLOT_BYTES == 1 << kernel.SLOT_SHIFT
 
 
@@ -61,7 +63,9 @@ def test_words_of_the_header_are_apart() -> None:
 
 def test_writers_of_a_lane_share_no_cache_lines() -> None:
     """Claim, producer and consumer have a block of 128 bytes each, and no word serves two."""
-    claim = [layout.LANE_STATE, layout.LANE_THREAD, layout.LANE_DATA_DELTA, layout.LANE_SLOT_MASK]
+    claim = [layout.LANE_STATE, layout.LANE_BELL, layout.LANE_DATA_DELTA, layout.LANE_SLOT_MASK]
+    claim += [layout.LANE_THREAD, *(layout.LANE_RATES + 8 * i for i in range(3))]
+    claim += [layout.LANE_SWITCH, layout.LANE_TABLE_DELTA]
     produced = [layout.LANE_TAIL, layout.LANE_HEAD_CACHE, layout.LANE_ATTEMPTS]
     produced += [layout.LANE_SAMPLED_OUT, *layout.LANE_DROP.values()]
     consumed = [layout.LANE_HEAD, *(note + 8 * i for note in layout.LANE_NOTES for i in range(3))]
@@ -243,11 +247,11 @@ def test_waiting_looks_at_the_own_position() -> None:
     memory = Memory()
     fill(memory, 3)
     memory.set(layout.LANE_HEAD, 3)
-    assert kernel.wait_for_records(memory.table, 1000, 0) == 1
+    assert waiting.holds_records(memory.table) == 1
 
     memory.drain(np.zeros((100, SLOT_WORDS), np.int64))
     memory.set(layout.LANE_HEAD, -17)
-    assert kernel.wait_for_records(memory.table, 1000, 0) == 0
+    assert waiting.holds_records(memory.table) == 0
 
 
 def test_sick_lanes_are_left_alone() -> None:
@@ -261,7 +265,7 @@ def test_sick_lanes_are_left_alone() -> None:
 
     memory.set(layout.LANE_TAIL, 3)
     assert memory.drain(out) == 0
-    assert kernel.wait_for_records(memory.table, 1000, 0) == 0
+    assert waiting.holds_records(memory.table) == 0
     before[layout.LANE_TAIL // 8] = 3
     assert (memory.words == before).all()
 

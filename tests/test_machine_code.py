@@ -1,4 +1,4 @@
-"""The machine code of the emitters: plain loads and stores, and no call but for the clock."""
+"""The machine code of the emitters: plain loads and stores, no call but for clock and bell."""
 
 import platform
 import re
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 FORBIDDEN = {
-    "x86_64": r"\block\b|xchg\w*\s.*\(|\w*fence|cmpxchg|xadd|syscall|\bint\b|\brep\b",
+    "x86_64": r"\block\b|xchg\w*\s.*\(|\w*fence|cmpxchg|xadd|^syscall|\bint\b|\brep\b",
     "aarch64": r"\bcas\w*|\bld\w*xr\w*|\bst\w*xr\w*|\bswp\w*|\bldadd\w*|\bdmb\b|\bdsb\b|\bsvc\b",
 }
 # On x86-64 every store is a release; where it has a name of its own that must be there.
@@ -127,6 +127,9 @@ EMITTERS: dict[str, tuple[Callable[[], tuple[str, str]], set[str]]] = {
     ),
     "builtin refuse": (_of_builtin(packed.compile_refuse), _ASKED | {"PyLong_FromLongLong"}),
 }
+# What publishes may ring, which tests/test_bell.py has nobody do who is not asked.
+_RINGS = {"syscall"}
+_SILENT = {"builtin refuse"}
 
 
 def bodies(assembly: str) -> dict[str, list[str]]:
@@ -175,13 +178,13 @@ def reached(assembly: str, entry: str) -> tuple[list[str], set[str]]:
 
 @pytest.mark.parametrize("name", EMITTERS)
 def test_an_emitter_neither_locks_nor_calls(name: str) -> None:
-    """No locked or fenced instruction, no system call, nobody is called but RNTS and the clock."""
+    """No locked or fenced instruction, and nobody is called but RNTS, the clock and the bell."""
     compile_it, may_call = EMITTERS[name]
     assembly, entry = compile_it()
     code, strangers = reached(assembly, entry)
 
     assert [line for line in code if re.search(FORBIDDEN[MACHINE], line)] == []
-    assert strangers - _OF_NUMBA == may_call
+    assert strangers - _OF_NUMBA == may_call | (set() if name in _SILENT else _RINGS)
     assert any(re.search(MUST_HAVE[MACHINE], line) for line in code), "this is no emitter"
     # The builtin has code of its own for each of its sixteen arguments; the rules of sampling,
     # which are jumped over where all is kept, are three hundred instructions.

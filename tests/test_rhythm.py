@@ -18,15 +18,17 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return times
 
 
-def waits(made: Rhythm, took: int = 0, holds: bool = False) -> list[tuple[int, int]]:
-    """How a pass that began at NOW lets the collector wait."""
-    seen: list[tuple[int, int]] = []
+def waits(
+    made: Rhythm, took: int = 0, holds: bool = False, after_ns: int = 0
+) -> list[tuple[int, int, bool]]:
+    """How a pass that began so long after NOW lets the collector wait."""
+    seen: list[tuple[int, int, bool]] = []
 
-    def wait(step_ns: int, timeout_ns: int) -> bool:
-        seen.append((step_ns, timeout_ns))
+    def wait(step_ns: int, timeout_ns: int, with_bells: bool) -> bool:
+        seen.append((step_ns, timeout_ns, with_bells))
         return False
 
-    made.rest(NOW, took, holds, wait)
+    made.rest(NOW + after_ns, took, holds, wait)
     return seen
 
 
@@ -63,15 +65,23 @@ def test_a_long_pass_leaves_the_core_to_others(
     assert slept == [200_000]
 
 
-def test_looks_become_rare_in_silence(slept: list[int]) -> None:
-    """Soon after records lanes are looked at every 1 ms, later every 7 ms."""
-    made = Rhythm(SECOND)
+@pytest.mark.parametrize("rings", [True, False])
+def test_looks_become_rare_in_silence(slept: list[int], rings: bool) -> None:
+    """Soon after records lanes are looked at every 1 ms, later every 7 ms, or when rung."""
+    made = Rhythm(SECOND, rings)
     made.on_frame(NOW, 0)
-    [(step_ns, _)] = waits(made)
-    assert step_ns == 7 * MS
+    [(step_ns, _, is_rung)] = waits(made)
+    assert (step_ns, is_rung) == (7 * MS, rings)
     waits(made, took=1)
-    [(step_ns, timeout_ns)] = waits(made)
-    assert (step_ns, timeout_ns) == (MS, 20 * MS)
+    assert waits(made, after_ns=4 * MS) == [(MS, 20 * MS, rings)]
+
+
+@pytest.mark.parametrize("after_ns", [0, 1, 3 * MS])
+def test_programs_that_record_often_never_ring(slept: list[int], after_ns: int) -> None:
+    """Within 4 ms of a record nobody is asked to pay for a wake-up."""
+    made = Rhythm(SECOND, rings=True)
+    waits(made, took=1)
+    assert waits(made, after_ns=after_ns) == [(MS, 4 * MS - after_ns, False)]
 
 
 @pytest.mark.parametrize("passed_ns", [0, 1, 499 * MS, 799 * MS])
@@ -123,4 +133,4 @@ def test_who_looks_for_an_aggregator_does_not_sleep_long(slept: list[int]) -> No
     """While nobody answers, messages are looked after every 20 ms."""
     made = Rhythm(SECOND)
     made.stir(NOW)
-    assert waits(made) == [(MS, 20 * MS)]
+    assert waits(made) == [(MS, 20 * MS, False)]

@@ -30,7 +30,7 @@ def test_defaults_are_those_of_the_seed_but_for_what_is_argued() -> None:
     seed["transport"] |= {"protocol": "zmq", "endpoints": [], "encryption": "auto"}
     seed["transport"] |= {"keys_dir": None, "tls": dict.fromkeys(("ca", "certificate", "key"))}
     errors = {field.name: field.step / 2 for field in METRICS if field.step}
-    seed["collection"] |= {"batch_timeout_ms": 2, "error_max": errors}
+    seed["collection"] |= {"batch_timeout_ms": 2, "wake_agent": False, "error_max": errors}
     seed["sampling"] |= {"base_rate": 1.0, "adaptive": False}
     assert found["telemetry"] == seed
     assert found["alerts"] == []

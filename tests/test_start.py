@@ -92,7 +92,9 @@ def test_an_agent_without_an_aggregator_looks_for_it_often(
     agent = Agent(options, dict)
     waits_ns: list[int] = []
     monkeypatch.setattr(
-        agent._collector, "wait", lambda step_ns, timeout_ns: waits_ns.append(timeout_ns)
+        agent._collector,
+        "wait",
+        lambda step_ns, timeout_ns, with_bells: waits_ns.append(timeout_ns),
     )
     agent._connect(0)
     try:
