@@ -4,6 +4,7 @@ Agent, aggregator and alert process run as `rnts up` runs them. Canaries of this
 random moments; a rule of all neurons sees that, and its action publishes. `reaction_…` is from just
 before the record to the arrival of what was published, so it has one hop more than the action's
 start. The load is a million records a second from four programs; `reaction_idle_…` is without it.
+`relay_…` is what three processes take that only pass a message on (`relay.py`), before ours.
 `storm_ms` is from the moment at which 10,000 neurons of ten groups turn critical to the arrival of
 the last group's first notification.
 """
@@ -21,6 +22,7 @@ import zmq
 import rnts
 from rnts.errors import RntsError
 from rnts.perf.pipeline import Road
+from rnts.perf.relay import Relay
 from rnts.perf.sandbox import Sandbox, sandbox
 from rnts.producer import PROCESS
 from rnts.query import Client
@@ -28,11 +30,12 @@ from rnts.query import Client
 PRODUCERS, RATE = 4, 1_000_000
 _CANARIES, _SAMPLES, _SAMPLES_SMOKE = 512, 10_000, 40
 _GAP_S, _BAD_S, _PATIENCE_S = 0.008, 1.5, 5.0
+_RELAYED, _RELAYED_SMOKE = 2_000, 40
 _BAD, _GOOD = 4_000_000_000, 0  # of queue_depth; the load stays far below
 _NEURONS, _NEURONS_SMOKE, _GROUPS = 10_000, 200, 10
 _CRITICAL, _HEALTHY = 2, 0
 _TOPIC = "bench"
-_SETTINGS = """
+SETTINGS = """
 alerts:
   - {name: canary, condition: "queue_depth > 3000000000", severity: critical, receivers: [bench]}
   - name: storm
@@ -46,7 +49,7 @@ alerting: {flapping: {begins_at: 1000, ends_below: 2}}
 """
 
 
-class _Topic:
+class Topic:
     """Hears what the alert process publishes."""
 
     def __init__(self, box: Sandbox) -> None:
@@ -68,10 +71,10 @@ class _Topic:
         self._context.destroy(linger=0)
 
 
-class _Canaries:
+class Canaries:
     """Turns one canary bad after the other, and notes when that is told."""
 
-    def __init__(self, topic: _Topic) -> None:
+    def __init__(self, topic: Topic) -> None:
         self._topic = topic
         self._neurons = [rnts.neuron(f"canary-{i}", group="canaries") for i in range(_CANARIES)]
         for neuron in self._neurons:
@@ -92,7 +95,7 @@ class _Canaries:
             time.sleep(0.2)
         raise RntsError("the alert process tells nothing")
 
-    def sample(self, count: int) -> tuple[list[int], int]:
+    def sample(self, count: int, gap_s: float = _GAP_S) -> tuple[list[int], int]:
         """How long each took in ns, and how many were never told of."""
         times: list[int] = []
         back_at: list[tuple[float, int]] = []
@@ -106,7 +109,7 @@ class _Canaries:
                 self._since_ns[f"canary-{self._next}"] = time.time_ns()
                 self._neurons[self._next].record(queue_depth=_BAD)
                 back_at.append((now + _BAD_S, self._next))
-                made, due = made + 1, now + _GAP_S * random.uniform(0.5, 1.5)
+                made, due = made + 1, now + gap_s * random.uniform(0.5, 1.5)
             self._take(times, due - time.monotonic())
         deadline = time.monotonic() + _PATIENCE_S
         while self._since_ns and time.monotonic() < deadline:
@@ -129,7 +132,7 @@ class _Canaries:
                 times.append(arrived_ns - since_ns)
 
 
-def _storm(topic: _Topic, count: int) -> tuple[float, int]:
+def _storm(topic: Topic, count: int) -> tuple[float, int]:
     """Milliseconds until the last group was told of, and notifications of all groups."""
     neurons = [rnts.neuron(f"storm-{i}", group=f"storm-{i % _GROUPS}") for i in range(count)]
     table = np.zeros(count, [("neuron_id", "<u8"), ("health", "u1")])
@@ -154,37 +157,49 @@ def _storm(topic: _Topic, count: int) -> tuple[float, int]:
     return (last_ns - start_ns) / 1e6, sum(told.values())
 
 
-def _figures(times: list[int], name: str) -> dict[str, float]:
+def percentiles(times: list[int], name: str) -> dict[str, float]:
+    """Three of what so many took, by the names of their figures; infinite where there are none."""
     found = np.percentile(times, [50, 99, 99.9]) if times else [float("inf")] * 3
     names = (f"{name}_ns_p50", f"{name}_ns_p99", f"{name}_ns_p999")
     return dict(zip(names, map(float, found), strict=True))
 
 
+def begin(box: Sandbox) -> tuple[Topic, Canaries]:
+    """Start the alert process on a road that stands; returns when a canary was told of."""
+    rules = box.folder / "rules.yaml"
+    rules.write_text(SETTINGS)
+    box.start_rnts("alert", "--rules", str(rules))
+    topic = Topic(box)
+    rnts.attach(jit=False)
+    canaries = Canaries(topic)
+    canaries.warm_up()
+    return topic, canaries
+
+
 def reaction(smoke: bool) -> dict[str, Any]:
     """Times of reaction under load and without, those never told of, and a storm."""
-    samples = _SAMPLES_SMOKE if smoke else _SAMPLES
+    samples, relayed = (_SAMPLES_SMOKE, _RELAYED_SMOKE) if smoke else (_SAMPLES, _RELAYED)
     with sandbox() as box, Client() as client:
-        road = Road(box, client, 1000, 1 if smoke else PRODUCERS)
-        rules = box.folder / "rules.yaml"
-        rules.write_text(_SETTINGS)
-        box.start_rnts("alert", "--rules", str(rules))
-        topic = _Topic(box)
+        road, relay = Road(box, client, 1000, 1 if smoke else PRODUCERS), Relay(box)
+        topic, canaries = begin(box)
         try:
-            rnts.attach(jit=False)
-            canaries = _Canaries(topic)
-            canaries.warm_up()
+            relay_idle = relay.sample(relayed)
             idle, lost_idle = canaries.sample(samples)
-            seconds = samples * _GAP_S + (2.0 if smoke else 8.0)
+            seconds = (samples + relayed) * _GAP_S * 1.1 + (2.0 if smoke else 8.0)
             with road.under_load(RATE // 10 if smoke else RATE, seconds) as load:
                 time.sleep(1.0)
+                relay_loaded = relay.sample(relayed)
                 loaded, lost_loaded = canaries.sample(samples)
             storm_ms, told = _storm(topic, _NEURONS_SMOKE if smoke else _NEURONS)
         finally:
+            relay.close()
             topic.close()
             PROCESS.close(unlink=True)
     figures: dict[str, Any] = {
-        **_figures(loaded, "reaction"),
-        **_figures(idle, "reaction_idle"),
+        **percentiles(loaded, "reaction"),
+        **percentiles(relay_loaded, "relay"),
+        **percentiles(idle, "reaction_idle"),
+        **percentiles(relay_idle, "relay_idle"),
         "reaction_samples": len(loaded),
         "load_records_per_second": load.taken / seconds,
         "load_lost": load.lost,

@@ -22,6 +22,7 @@ from rnts.perf.inserts import durations, inserts
 from rnts.perf.neuron_memory import neuron_memory
 from rnts.perf.population import population
 from rnts.perf.reaction import reaction
+from rnts.perf.reaction_rare import reaction_rare
 from rnts.perf.sketches import compare
 from rnts.perf.timing import Batch, call_times_ns
 from rnts.records import Records
@@ -92,7 +93,7 @@ def reflex(smoke: bool) -> dict[str, Any]:
     engine = runs["fold_20_rules"].windows.reflex
     digest, memory_bytes = _digest(engine), engine.memory_bytes
     figures |= call_times_ns({**_quiet(), **_rules(engine)}, repeats)
-    parts = (inserts(smoke, repeats), population(smoke), reaction(smoke))
+    parts = (inserts(smoke, repeats), population(smoke), reaction(smoke), reaction_rare(smoke))
     lost = sum(part["lost"] for part in parts)
     for part in parts:
         figures |= part

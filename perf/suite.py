@@ -118,10 +118,13 @@ BENCHMARKS = (
         "fold", "codec:fold", "records to windows; to NumPy's sums", _by_mix(("",), "bincount")
     ),
     _benchmark(
-        "reflex", "reflex:reflex", "inserts, folds, standing expressions, reactions; to bincount",
+        "reflex", "reflex:reflex",
+        "inserts, folds, expressions; to bincount; reactions; to bare processes",
         {f"{name}_insert{way}_ns": "numpy_bincount_ns"
          for name in ("histogram", *_SKETCHES)
-         for way in (("", "_weighted", "_single") if name == "histogram" else ("",))},
+         for way in (("", "_weighted", "_single") if name == "histogram" else ("",))}
+        | {f"reaction{load}_ns_{rank}": f"relay{load}_ns_{rank}"
+           for load in ("", "_idle") for rank in ("p50", "p99", "p999")},
         *(f"{name}_{figure}" for name in _SKETCHES for figure in ("insert_ns", "error_percent")),
     ),
     _benchmark(
