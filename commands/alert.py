@@ -6,17 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rnts.commands._options import Config, Insecure
+from rnts.commands._options import Config, Insecure, Rules
 
 if TYPE_CHECKING:
     from rnts.alert_process import Reader
     from rnts.settings import Settings
 
 app = typer.Typer(help="Run alert rules; look at alerts, and silence them.")
-Rules = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="File with the sections of alerts; else the settings."),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 

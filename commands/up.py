@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from rnts.commands._options import Config, Insecure
+from rnts.commands._options import Config, Insecure, Rules
 
 
 def up(
@@ -23,6 +23,7 @@ def up(
     host: Annotated[
         bool | None, typer.Option("--host/--no-host", help="Watch this machine's processes.")
     ] = None,
+    rules: Rules = None,
     insecure: Insecure = False,
     config: Config = None,
 ) -> None:
@@ -31,7 +32,7 @@ def up(
     from rnts.errors import UsageError
     from rnts.links.options import LinkOptions, own_endpoint
     from rnts.process import claim_role, stop_event
-    from rnts.settings import load
+    from rnts.settings import load, load_file, with_alerts_of
 
     if fault is not None and not demo:
         raise UsageError("--fault is a fault of the demo; give --demo too")
@@ -39,6 +40,8 @@ def up(
     duration_s = parse_duration_ns(duration) / 1e9 if duration else None
     encryption = "off" if insecure else None
     settings = load(config, {"agent.host": host, "telemetry.transport.encryption": encryption})
+    if rules:
+        settings = with_alerts_of(settings, load_file(rules))
     link = LinkOptions.of(settings.telemetry.transport)
     endpoint = own_endpoint(settings)
     guard = claim_role("rnts up")
@@ -52,11 +55,13 @@ def up(
     host_flag = [] if host is None else ["--host" if host else "--no-host"]
     to_own = [] if settings.telemetry.transport.endpoints else ["--endpoint", endpoint]
     open_flag, has_rules = ["--insecure"] if insecure else [], bool(settings.all_rules)
+    alert = ["alert", "--connect", endpoint, *open_flag, *common]
+    alert += ["--rules", str(rules)] if rules else []
     children = {
         "aggregator": ["aggregate", *open_flag, *common],
         "agent": ["agent", *host_flag, *to_own, *common],
         **({"demo": demo_arguments} if demo else {}),
-        **({"alert": ["alert", "--connect", endpoint, *open_flag, *common]} if has_rules else {}),
+        **({"alert": alert} if has_rules else {}),
     }
     folder = None
     if has_rules:

@@ -96,8 +96,13 @@ def segments_of_canaries() -> list[Path]:
 
 
 def test_a_neuron_turns_critical_and_recovers(noted: Path) -> None:
-    """One notification each, although the alert process is killed in between; a canary measures."""
-    with program() as producer, running("up", "--no-host", "--json") as process:
+    """One notification each, although the alert process is killed in between; a canary measures.
+
+    The rules are in a file that is named, as `rnts alert` takes it.
+    """
+    Path("rnts.yaml").rename("rules.yaml")
+    up = ("up", "--no-host", "--json", "--rules", "rules.yaml")
+    with program() as producer, running(*up) as process:
         until(lambda: has_agent(snapshot()) and "alert" in children(process))
         neuron = producer.neuron("worker", group="g")
         neuron.health(Health.CRITICAL, reason="no paper")
