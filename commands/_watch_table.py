@@ -2,6 +2,7 @@
 
 import math
 import time
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +14,7 @@ from rnts.commands._format import clock
 from rnts.commands._table import LABEL, TITLE, Cell, Column, Section, line
 from rnts.commands._watched import Watched, truth_of
 from rnts.reflex.change import Change
+from rnts.rules.vocabulary import rank_of_state
 from rnts.standing.view import News
 
 _DRAW_S = 0.1
@@ -89,7 +91,7 @@ def _section(one: Watched) -> Section:
     columns = [Column(name, 8, share=2 - bool(i), rank=i, is_text=True) for i, name in
                enumerate(names)]  # fmt: skip
     columns.append(Column("value", 18))
-    entities = sorted(one.view.entities.values(), key=_weight)
+    entities = sorted(one.view.entities.values(), key=partial(_weight, one))
     rows = [[*_names(change, names), _value(one, change)] for change in entities]
     if any(change.certainty for change in entities):
         columns.append(Column("certain", 24, share=1, rank=len(names), is_text=True))
@@ -98,10 +100,11 @@ def _section(one: Watched) -> Section:
     return Section(one.text, columns, rows, len(rows) + one.view.omitted)
 
 
-def _weight(change: Change) -> tuple[float, float]:
-    """Sorts what is true before the rest, then what is large; what is unknown comes last."""
-    value = math.inf if math.isnan(change.value) else -change.value
-    return (0.0 if change.truth == 1 else 1.0, value)
+def _weight(one: Watched, change: Change) -> tuple[float, float]:
+    """Sorts what is true before the rest, then what is large, or the worst of states; what is
+    unknown comes last."""
+    size = rank_of_state(change.value) if one.are_states else change.value
+    return (0.0 if change.truth == 1 else 1.0, math.inf if math.isnan(size) else -size)
 
 
 def _names(change: Change, names: tuple[str, ...]) -> list[Cell]:

@@ -40,6 +40,11 @@ class Watched:
         return self.condition.root.kind == TRUTH
 
     @property
+    def are_states(self) -> bool:
+        """Whether what is shown are states, and no numbers."""
+        return self.condition.shown.kind == STATE
+
+    @property
     def nobody(self) -> str:
         """Of whom nothing is known where nothing is."""
         scope = self.condition.scope
@@ -64,7 +69,7 @@ class Watched:
         """The value for programs: a number, or the name of a state; None where it is unknown."""
         if not math.isfinite(change.value):
             return None if math.isnan(change.value) else str(change.value)
-        if self.condition.shown.kind == STATE:
+        if self.are_states:
             return _STATE_NAMES.get(change.value, change.value)
         return change.value
 

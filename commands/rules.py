@@ -29,14 +29,15 @@ def check(
     rules = [(alert, parse_condition(alert.condition)) for alert in settings.alerts]
     name = printable(str(file))
     prefer_objects()
-    from rnts.reflex.costs import RULES_BYTES_MAX, bytes_of
+    from rnts.reflex.costs import RULES_BYTES_MAX, bytes_of, too_many
 
-    total = bytes_of([condition for _, condition in rules])
+    conditions = [condition for _, condition in rules]
+    total, beyond = bytes_of(conditions), too_many(conditions)
     if as_json:
         documents = [_document(alert, condition) for alert, condition in rules]
         reported = [each.model_dump(mode="json") for each in settings.processors]
         about = {"version": 1, "file": name, "rules": documents, "processors": reported}
-        about |= {"neuron_bytes": total, "neuron_bytes_max": RULES_BYTES_MAX}
+        about |= {"neuron_bytes": total, "neuron_bytes_max": RULES_BYTES_MAX, "beyond": beyond}
         typer.echo(json.dumps(about))
         return
     count = len(settings.all_rules)
@@ -54,6 +55,8 @@ def check(
             f"most of it for {heaviest}. docs/rules.md has what each reading costs",
             err=True,
         )
+    for words in beyond:
+        typer.echo(f"rnts: {words}: the aggregator will refuse some of these rules", err=True)
 
 
 @app.command()
@@ -113,6 +116,7 @@ def replay(
 
 def _document(alert: "Alert", condition: "Condition") -> dict[str, Any]:
     from rnts.reflex.costs import bytes_of
+    from rnts.rules.ranges import doubts_of
     from rnts.rules.words import document
 
     return {
@@ -127,6 +131,7 @@ def _document(alert: "Alert", condition: "Condition") -> dict[str, Any]:
         "limit": alert.limit,
         "causes": list(alert.causes),
         "neuron_bytes": bytes_of([condition]),
+        "doubts": doubts_of(alert.condition, alert.resolve_when),
         **document(condition),
     }
 
@@ -134,6 +139,7 @@ def _document(alert: "Alert", condition: "Condition") -> dict[str, Any]:
 def _tell(alert: "Alert", condition: "Condition") -> None:
     from rnts.durations import parse_duration_ns
     from rnts.reflex.costs import bytes_of
+    from rnts.rules.ranges import doubts_of
     from rnts.rules.words import duration_in_words, reading_in_words, scope_in_words
 
     keeps = parse_duration_ns(alert.keep_firing_for)
@@ -149,6 +155,7 @@ def _tell(alert: "Alert", condition: "Condition") -> None:
         *((("no data", alert.no_data),) if alert.no_data != "keep" else ()),
         *_who_is_told(alert),
         *((("takes", f"{taken:,} bytes a neuron"),) if (taken := bytes_of([condition])) else ()),
+        *(("beware", doubt) for doubt in doubts_of(alert.condition, alert.resolve_when)),
     ]
     _print(lines)
 

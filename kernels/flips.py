@@ -9,7 +9,7 @@ import numpy as np
 
 from rnts.kernels._jit import device, inlined, kernel
 from rnts.kernels.neurons import GROUP as ROW_GROUP
-from rnts.kernels.neurons import HEALTH, NO_GROUP
+from rnts.kernels.neurons import HEALTH, LEFT, NO_GROUP
 from rnts.kernels.sliding_panes import extreme_of, total_of
 from rnts.kernels.sliding_state import GROUP, HOST, MAXIMUM, SLIDING_TYPE, STATISTIC
 
@@ -150,9 +150,9 @@ def find_worst(wanted, used, sliding, rows, places, worst):
     """Find the neurons that have most of series by neuron, of all entities that are wanted.
 
     A row of `wanted` is (series, state, scope, where its places begin); with a state of at least 0
-    a neuron has 1 if that is its health, whatever the series. `places` gives each entity of the
-    scope its row in `worst`, (rows of neurons, values), or -1. The last column of the values is the
-    whole: the sum, or the greatest of a series of maxima.
+    a neuron has 1 if that is its health and it has not left, whatever the series. `places` gives
+    each entity of the scope its row in `worst`, (rows of neurons, values), or -1. The last column
+    of the values is the whole: the sum, or the greatest of a series of maxima.
     """
     _, plan, cells, _, _, hosts, _, _, _, _, _, _ = sliding
     who, much = worst
@@ -167,7 +167,8 @@ def find_worst(wanted, used, sliding, rows, places, worst):
             if place < 0:
                 continue
             if wanted[w, IN_STATE] >= 0:
-                value = 1.0 if rows[row, HEALTH] == wanted[w, IN_STATE] else 0.0
+                is_so = rows[row, HEALTH] == wanted[w, IN_STATE] and rows[row, LEFT] == 0
+                value = 1.0 if is_so else 0.0
             else:
                 value = _part_of(s, row, plan, cells)
             if not value > 0.0:

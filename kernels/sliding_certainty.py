@@ -12,8 +12,8 @@ from rnts.kernels import durations
 from rnts.kernels._jit import device, kernel
 from rnts.kernels.histogram import BUCKETS, bucket_of, edges_of, is_bounded
 from rnts.kernels.sampling_errors import ENDS, WIDTH, put_ends, squares_of, widened
-from rnts.kernels.sliding_panes import extreme_of, total_of, turn
-from rnts.kernels.sliding_state import HISTOGRAM_WORDS, PANES, SLIDING_TYPE
+from rnts.kernels.sliding_panes import covered_ns, extreme_of, total_of, turn
+from rnts.kernels.sliding_state import HISTOGRAM_WORDS, NOW_NS, PANES, SLIDING_TYPE
 
 # What is asked about: percentiles of small and of full histograms, and counts.
 OF_DURATIONS, OF_HISTOGRAM, OF_COUNT = range(3)
@@ -103,6 +103,19 @@ def _tell_full(entity, certain, excess, series, room, out):
             out[LOW], out[HIGH] = ends[ENDS], ends[ENDS + 1]
 
 
+@device
+def _tell_younger(certain, now_ns, plan, out):
+    """Claim no interval where the excess is kept since later than the values that it is of.
+
+    Of those before it is not known what was left out: as much as of the others is likely.
+    """
+    whole_ns = covered_ns(certain[VALUES], 0, now_ns, plan)
+    known_ns = covered_ns(certain[EXCESS], 0, now_ns, plan)
+    if known_ns < whole_ns:
+        out[EFFECTIVE] *= known_ns / whole_ns
+        out[LOW] = out[HIGH] = NOT_KNOWN
+
+
 @kernel(f"void(int64[::1], float64[::1], int64[::1], {SLIDING_TYPE}, {ROOM_TYPE}, float64[:,::1])")
 def tell(entities, values, certain, sliding, room, out):
     """Write into `out`, float64[entities, TOLD_WORDS], how certain the value of each entity is.
@@ -111,7 +124,7 @@ def tell(entities, values, certain, sliding, room, out):
     certain: CERTAIN_WORDS words
     room:    its first array has the percentile
     """
-    _, plan, cells, small, _, _, _, _, _, _, _, _ = sliding
+    state, plan, cells, small, _, _, _, _, _, _, _, _ = sliding
     series = (plan, cells, small)
     for i in range(entities.size):
         entity, told = entities[i], out[i]
@@ -128,3 +141,4 @@ def tell(entities, values, certain, sliding, room, out):
             _tell_small(entity, certain, excess, series, told)
         else:
             _tell_full(entity, certain, excess, series, room, told)
+        _tell_younger(certain, state[NOW_NS], plan, told)

@@ -26,7 +26,9 @@ from rnts.kernels.sliding_state import (
     MINIMUM,
     NOW,
     PANE,
+    PANE_NS,
     PANES,
+    SINCE,
     STATISTIC,
     WIDTH,
 )
@@ -97,6 +99,13 @@ def _live(s, line, plan, cells):
     return oldest, (max(stamp - (now - panes), 0) if stamp > 0 else 0)
 
 
+@device
+def covered_ns(s, since_ns, now_ns, plan):
+    """How long the window of a series is in fact, from the begin of its first pane to now."""
+    first = max((plan[s, NOW] - plan[s, PANES]) * plan[s, PANE_NS], plan[s, SINCE], since_ns)
+    return max(now_ns - first, plan[s, PANE_NS])
+
+
 @inlined
 def total_of(s, entity, plan, cells):
     """The sum over the panes of the window."""
@@ -111,6 +120,18 @@ def total_of(s, entity, plan, cells):
     for _ in range(live):
         total += cells[line + pane]
         pane = pane + 1 if pane + 1 < panes else 0
+    return total
+
+
+@device
+def total_from(s, entity, first, plan, cells):
+    """The same over those panes of the window whose numbers are at least `first`."""
+    panes, width = plan[s, PANES], plan[s, WIDTH]
+    line = plan[s, CELLS] + entity * width
+    stamp = np.int64(cells[line + width - 1])
+    total = 0.0
+    for number in range(max(first, stamp - panes + 1, plan[s, NOW] - panes + 1), stamp + 1):
+        total += cells[line + number % panes]
     return total
 
 

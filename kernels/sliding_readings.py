@@ -12,9 +12,11 @@ from rnts.kernels.neurons import HEALTH, HEALTH_TIME, HEALTH_UNKNOWN, SEEN
 from rnts.kernels.neurons import LAST as ROW_LAST
 from rnts.kernels.sliding_panes import (
     change_of,
+    covered_ns,
     duration_of,
     extreme_of,
     percentile_of,
+    total_from,
     total_of,
 )
 from rnts.kernels.sliding_state import (
@@ -40,9 +42,10 @@ TOTAL, WHERE, MEAN, RATE, EXTREME, CHANGE, ABSENT = range(3, 10)
 ERROR_SHARE, DURATION, PERCENTILE = range(10, 13)
 COUNTED_NEURONS = 13  # row A of the counts of what is distinct
 
-# Words of a reading; WITHIN is its window.
-FUNCTION, OF_SCOPE, OF_COLUMN, A, B, C, D, WITHIN = range(8)
-READING_WORDS = 8
+# Words of a reading; WITHIN is its window. FROM is the first pane that all of its series have seen
+# whole, where one of them is kept since later than another; else 0.
+FUNCTION, OF_SCOPE, OF_COLUMN, A, B, C, D, WITHIN, FROM = range(9)
+READING_WORDS = 9
 
 _AHEAD = 64  # entities whose lines are fetched before they are read
 
@@ -72,11 +75,23 @@ def _from_rows(reading, entities, rows, out):
         out[i] = value if is_known else np.nan
 
 
-@device
-def covered_ns(s, state, plan):
-    """How long the window of a series is in fact, from the begin of its first pane to now."""
-    first = max((plan[s, NOW] - plan[s, PANES]) * plan[s, PANE_NS], plan[s, SINCE])
-    return max(state[NOW_NS] - first, plan[s, PANE_NS])
+@inlined
+def _sum_of(s, reading, entity, plan, cells):
+    """The sum over the panes of the window that all series of a reading have seen."""
+    if reading[FROM] > plan[s, NOW] - plan[s, PANES]:
+        return total_from(s, entity, reading[FROM], plan, cells)
+    return total_of(s, entity, plan, cells)
+
+
+@inlined
+def _rate_of(increase, reading, entity, sliding):
+    """An increase a second: of a neuron that has come since, since then."""
+    state, plan, _, _, known, _, _, _, _, _, _, _ = sliding
+    s = reading[A]
+    since_ns = (reading[FROM] - 1) * plan[s, PANE_NS]
+    if reading[OF_SCOPE] == NEURON:
+        since_ns = max(since_ns, known[entity, KNOWN_NS])
+    return increase * 1e9 / covered_ns(s, since_ns, state[NOW_NS], plan)
 
 
 @inlined
@@ -97,11 +112,11 @@ def _absent(s, entity, scope, within_ns, sliding):
 @inlined
 def _error_share(reading, entity, plan, cells):
     """Errors among activations; errors of which no activation tells count as one each."""
-    errors = total_of(reading[A], entity, plan, cells)
-    if total_of(reading[C], entity, plan, cells) > 0.0:
-        activations = total_of(reading[B], entity, plan, cells)
+    errors = _sum_of(reading[A], reading, entity, plan, cells)
+    if _sum_of(reading[C], reading, entity, plan, cells) > 0.0:
+        activations = _sum_of(reading[B], reading, entity, plan, cells)
     else:
-        activations = total_of(reading[D], entity, plan, cells)
+        activations = _sum_of(reading[D], reading, entity, plan, cells)
     most = max(errors, activations)
     return errors / most if most > 0.0 else np.nan
 
@@ -109,7 +124,7 @@ def _error_share(reading, entity, plan, cells):
 @inlined
 def _one(reading, entity, percentile, sliding, scratch):
     """A reading of an entity that is computed from series."""
-    state, plan, cells, small, _, _, _, _, counts, _, _, _ = sliding
+    _, plan, cells, small, _, _, _, _, counts, _, _, _ = sliding
     function, a, b = reading[FUNCTION], reading[A], reading[B]
     if function == TOTAL:
         return total_of(a, entity, plan, cells)
@@ -128,13 +143,13 @@ def _one(reading, entity, percentile, sliding, scratch):
         return duration_of(a, entity, extremes, percentile, series, scratch)
     if function == PERCENTILE:
         return percentile_of(a, entity, extremes, percentile, series, scratch)
-    weight = total_of(b, entity, plan, cells)
+    weight = _sum_of(b, reading, entity, plan, cells)
     if weight <= 0.0:
         return np.nan
-    value = total_of(a, entity, plan, cells)
+    value = _sum_of(a, reading, entity, plan, cells)
     if function == MEAN:
         return value / weight
-    return value * 1e9 / covered_ns(a, state, plan) if function == RATE else value
+    return _rate_of(value, reading, entity, sliding) if function == RATE else value
 
 
 @device

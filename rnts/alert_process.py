@@ -23,6 +23,7 @@ from rnts.errors import RntsError, UsageError
 from rnts.file_watch import FileWatch
 from rnts.links.zmq_control import ControlLink
 from rnts.process import HangUp, StopEvent, claim_role, settle
+from rnts.rules.ranges import doubts_of
 from rnts.runtime import make_runtime_folder
 from rnts.settings import Settings
 from rnts.standing.query import AskAbout, Query
@@ -73,6 +74,7 @@ def run_alert(
         service.begin(now_ns, time.time_ns())
         stack.callback(lambda: service.close(time.monotonic_ns()))
         log.info("%d rules, remembered in %s", len(service.plan.rules), folder)
+        _tell_doubts(settings)
         settle()
         _loop(service, source, control, reader, stop)
 
@@ -122,10 +124,19 @@ def _sleep(due_ns: int, ends: Iterable[int]) -> None:
     poll.poll(max(0, math.ceil((due_ns - time.monotonic_ns()) / 1e6)))
 
 
+def _tell_doubts(settings: Settings) -> None:
+    """Say what is odd about rules that are valid: who waits for such an alert has to know."""
+    for alert in settings.alerts:
+        for doubt in doubts_of(alert.condition, alert.resolve_when):
+            log.warning("%s: %s", alert.name, doubt)
+
+
 def _reload(service: AlertService, source: Source, reader: Reader, now_ns: int) -> None:
     """Read the settings again; those that cannot be leave all as it is, and it is said why."""
     try:
-        service.reload(reader.read(), source, now_ns)
+        settings = reader.read()
+        service.reload(settings, source, now_ns)
+        _tell_doubts(settings)
     except RntsError as error:
         for line in str(error).splitlines():
             log.error("%s", line)

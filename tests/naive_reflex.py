@@ -199,7 +199,8 @@ class NaiveReflex(NaiveWindows):
             return last[-1] - before[-1] if last and before else None
         if name == "rate":
             increase = _increase(inside, metric)
-            covered_ns = max(self.steady_ns - max(begin_ns, 0), pane_ns)
+            since_ns = self.since.get(entity, 0) if scope == "neuron" else 0
+            covered_ns = max(self.steady_ns - max(begin_ns, since_ns, 0), pane_ns)
             return None if increase is None else increase * 1e9 / covered_ns
         return _of_window(name, metric, inside)
 

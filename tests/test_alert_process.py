@@ -128,7 +128,11 @@ def test_dry_run_does_nothing_and_remembers_nothing(alerts: AlertProcess) -> Non
 
 
 def test_reload(alerts: AlertProcess) -> None:
-    """A changed file and SIGHUP are read; unchanged rules go on, a faulty file changes nothing."""
+    """A changed file and SIGHUP are read; unchanged rules go on, a faulty file changes nothing.
+
+    What is odd about rules that are valid is said.
+    """
+    never = {**AT_ONCE, "name": "never", "condition": "error_rate > 50 by neuron"}
     other = {**AT_ONCE, "name": "other"}
     alerts.write_rules(AT_ONCE, other)
     alerts.start()
@@ -144,11 +148,12 @@ def test_reload(alerts: AlertProcess) -> None:
     assert f"{place}: alerts.0.condition: unknown name queu_depth" in alerts.errors()
     assert len(alerts.states()) == 2
 
-    alerts.write_rules({**AT_ONCE, "causes": ["a leak"]})
+    alerts.write_rules({**AT_ONCE, "causes": ["a leak"]}, never)
     until(lambda: alerts.kinds()[2:] == ["other resolved"])
     assert alerts.states() == {"hot a/n1": "firing"}
     assert alerts.noted()[2]["alerts"][0]["reason"] == "the rule was removed"
-    assert alerts.status()["rules"] == 1 and "1 removed" in alerts.errors()
+    assert alerts.status()["rules"] == 2 and "1 removed" in alerts.errors()
+    assert "never: error_rate > 50 is never true once it is known" in alerts.errors()
 
 
 def test_two_processes_of_one_folder(alerts: AlertProcess) -> None:

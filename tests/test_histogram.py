@@ -34,6 +34,14 @@ DISTRIBUTIONS = {
     "two values": lambda r, n: r.choice([1.0, 1e9], n),
     "powers of two": lambda r, n: 2.0 ** r.integers(-15, 48, n),
     "durations": lambda r, n: np.floor(r.gamma(3, 1e6, n)),
+    "weibull": lambda r, n: 1e3 * (1e-4 + r.weibull(0.5, n)),
+    "student": lambda r, n: r.standard_t(2, n),
+    "two modes": lambda r, n: np.exp(r.normal(np.where(r.random(n) < 0.9, 7, 16), 0.3)),
+    "one outlier": lambda r, n: np.where(np.arange(n) == n // 2, 1e14, r.uniform(10, 11, n)),
+    "shares": lambda r, n: r.beta(0.5, 0.5, n).clip(1e-4),
+    "zipf": lambda r, n: r.zipf(1.6, n).clip(1, 2**47).astype(float),
+    "sawtooth": lambda r, n: 1.0 + np.arange(n) % 97,
+    "bounds of buckets": lambda r, n: 2.0 ** (r.integers(0, 2_000, n) / 64),
 }
 
 
@@ -57,6 +65,11 @@ def estimates(buckets: NDArray, values: NDArray) -> tuple[NDArray, int]:
     found = np.zeros(PERCENTILES.size)
     bounded = histogram.quantiles(buckets, PERCENTILES, values.min(), values.max(), found)
     return found, bounded
+
+
+def test_there_are_twenty_distributions() -> None:
+    """Of one mode and more, light and heavy tails, both signs, whole numbers, ties and bounds."""
+    assert len(DISTRIBUTIONS) == 20
 
 
 @pytest.mark.parametrize("count", [1, 2, 10, 1_000, 50_000])

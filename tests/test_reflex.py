@@ -200,6 +200,20 @@ def test_quantities_are_told_from_the_largest_to_the_limit() -> None:
     assert town.engine.take("depth", town.now_ns) is None
 
 
+def test_of_states_the_worst_are_told() -> None:
+    """However many never said how they are, they push out nobody who is critical."""
+    town = Town()
+    town.engine.register("health", parse_quantity("health_status"), limit=3)
+    silent = [town.sample(number, queue_depth=1) for number in range(1, 6)]
+    said = [town.sample(7 + state, health=state) for state in (0, 1, 2)]
+    town.step(1, *silent, *said)
+
+    update = town.engine.full("health", town.now_ns)
+
+    assert [change.value for change in update.changes] == [2, 1, 3]
+    assert update.omitted == 5
+
+
 def test_memory_is_refused_with_its_figures_and_nothing_changes() -> None:
     """An expression that does not fit leaves no trace, and what stood under its key stands."""
     town = Town(max_neurons=100_000)
@@ -210,6 +224,16 @@ def test_memory_is_refused_with_its_figures_and_nothing_changes() -> None:
         town.engine.register("key", parse_quantity("p99(processing_time_ns) by neuron"))
     assert town.engine.memory_bytes == held
     assert town.engine.full("key", 0).changes == ()
+
+
+def test_what_another_scope_takes_the_place_of_is_evaluated_no_more() -> None:
+    """Its memory is given back, and may be anybody's by then."""
+    town = Town()
+    for text in ("queue_depth > 1 by neuron", "errors > 1 by group", "records by host"):
+        town.engine.register("key", parse_quantity(text))
+        town.step(1, town.sample(1, queue_depth=5))
+        evaluated = [one.condition.text for scope in town.engine._scopes for one in scope.standing]
+        assert evaluated == [text]
 
 
 def test_expressions_share_what_they_read_and_give_it_back() -> None:

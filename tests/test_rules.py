@@ -164,6 +164,47 @@ FAULTS = {
     ),
     "health == '\udcff'": "1:12: this is no character",
     "errors[0] > 1": "1:7: [ has no meaning here; windows are written as over 5s",
+    "avg(queue_depth) > 1": "1:1: unknown function avg; did you mean mean?",
+    "AVG_queue_depth > 1": "1:1: unknown name AVG_queue_depth; did you mean mean_queue_depth?",
+    "P99_processing_time_ms > 1": (
+        "1:1: unknown name P99_processing_time_ms; did you mean p99_processing_time_ms?"
+    ),
+    "p99.9(queue_depth) > 1": "1:4: p99.9 has no point; write p99_9",
+    "p99.9_queue_depth > 1": "1:4: p99.9_queue_depth has no point; write p99_9",
+    "p100(queue_depth) > 1": "1:1: a percentile is above 0 and below 100",
+    "sum(messages_sent) > 1": (
+        "1:1: unknown function sum; rate(…) and delta(…) of a counter are sums over its neurons"
+    ),
+    "rate > 1": "1:1: rate is a function of a metric, as in rate(messages_sent)",
+    "rate(errors) > 1": (
+        "1:6: rate is of a metric, and errors is none; it stands alone, as in errors over 5s"
+    ),
+    "mean(Queue_Depth) > 1": "1:6: unknown metric Queue_Depth; did you mean queue_depth?",
+    "mean(queue_depth, 5s) > 1": ("1:19: a window is written behind it: mean(queue_depth) over …"),
+    "mean(messages) > 1": (
+        "1:6: unknown metric messages; known here: processing_time_ns, processing_time_us, "
+        "processing_time_ms, processing_time_s, queue_depth, memory_bytes, memory_kb, "
+        "memory_mb, …"
+    ),
+    "group == 'a'": (
+        "1:1: group has no value: a condition is asked of each by itself, as by group or by host "
+        "says, and never of one by its name"
+    ),
+    "errors > 1 AND records > 2": "1:12: AND has no meaning here; write and",
+    "NOT errors > 1": "1:1: NOT has no meaning here; write not",
+    "errors > 1 BY group": "1:12: BY has no meaning here; write by",
+    "errors > 1 by GROUP": "1:15: by is followed by a scope; did you mean group?",
+    "errors over 5 s > 1": "1:13: 5 s is one word: 5s",
+    "error_rate > 50%": (
+        "1:16: % has no meaning here; write a name in percent, as error_rate_percent > 50"
+    ),
+    "errors => 1": "1:8: => has no meaning here; write >=",
+    "errors >> 1": "1:8: >> has no meaning here; write >",
+    "errors \u2265 1": "1:8: \u2265 has no meaning here; write >=",
+    "health == \u2018critical\u2019": "1:11: \u2018 has no meaning here; write '",
+    "errors > 1,000": "1:11: numbers have no commas: 1,000 is 1000",
+    "health == 'CRITICAL'": "1:11: unknown state CRITICAL; did you mean critical?",
+    "queue_depth > 1 / (2 - 2)": "1:20: what is divided by 0 is never known",
     "x > 1 and y > 2 and errors > 3": (
         "1:1: unknown name x; known here: activation_count, processing_time_ns, "
         "processing_time_us, processing_time_ms, processing_time_s, queue_depth, memory_bytes, "

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rnts.kernels.conditions import BLOCK
 from rnts.rules.condition import Reading, parse_condition, parse_quantity
+from rnts.rules.faults import RuleError
 from rnts.rules.program import Program, programs
 
 # Names that may stand beside each other: those of one unit, and those of none.
@@ -95,12 +96,23 @@ def truths(unit: str, scope: str) -> st.SearchStrategy[str]:
     )
 
 
+def is_condition(text: str) -> bool:
+    """Whether a text is a condition: what is divided by a zero that is written out is none."""
+    try:
+        parse_condition(text)
+    except RuleError as error:
+        assert {fault.message for fault in error.faults} == {"what is divided by 0 is never known"}
+        return False
+    return True
+
+
 @st.composite
 def rules_of_one_scope(draw: Any) -> tuple[str, list[str]]:
     """A scope, and up to four conditions of it."""
     scope = draw(st.sampled_from(["neuron", "group", "all"]))
     unit = draw(st.sampled_from(list(LEVELS)))
-    return scope, draw(st.lists(truths(unit, scope), min_size=1, max_size=4))
+    rules = truths(unit, scope).filter(lambda text: is_condition(f"{text} by {scope}"))
+    return scope, draw(st.lists(rules, min_size=1, max_size=4))
 
 
 def drawn_readings(draw: Any, program: Program, entities: int) -> NDArray[np.float64]:

@@ -20,7 +20,13 @@ from rnts.standing.query import (
     AskAbout,
     Query,
 )
-from rnts.standing.standing import EXPRESSIONS_AT_ONCE, HEARTBEAT_NS, SILENCE_NS, Standing
+from rnts.standing.standing import (
+    EPISODE_NS_MIN,
+    EXPRESSIONS_AT_ONCE,
+    HEARTBEAT_NS,
+    SILENCE_NS,
+    Standing,
+)
 from rnts.standing.view import View
 
 START_NS = 1_790_000_000_000_000_000
@@ -353,3 +359,26 @@ def test_a_client_that_asks_for_ever_more_keeps_no_other_from_its_turn() -> None
         ends.hear(hog)
         ends.step(hog, other)
     assert other.is_complete and not hog.is_complete
+
+
+def test_a_client_that_begins_again_and_again_is_read_now_and_then() -> None:
+    """Large documents wait, and the last one counts in the end; a small one is read at once."""
+    ends = Ends()
+    client = ends.client(**{f"q{i}": FAILING for i in range(100)})
+    for turn in range(8):
+        client.replace({f"q{turn}-{i}": FAILING for i in range(100)})
+        ends.step(client, pass_ns=0 if turn else EPISODE_NS_MIN)
+        ends.hear(client)
+    counts = ends.standing.document()
+    assert (counts["episodes"], counts["hurried"]) == (2, 7)
+
+    ends.step(client, pass_ns=10**9)
+    for _ in range(100 // EXPRESSIONS_AT_ONCE + 1):
+        ends.step(client)
+    assert client.is_complete and ends.standing.document()["episodes"] == 3
+
+    for parts in client.goodbye():
+        message = parse_message(parts[0])
+        assert message is not None
+        ends.standing.on_message(1, message, parts[1], ends.now_ns)
+    assert ends.standing.document()["watchers"] == 0

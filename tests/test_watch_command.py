@@ -247,6 +247,20 @@ def test_the_table_has_the_largest_first() -> None:
     assert lines[4].endswith("the aggregator is away") and len(lines) == 5
 
 
+def test_the_table_has_the_worst_states_first() -> None:
+    """Whoever is critical stands above those that never said how they are."""
+    (one,) = understand(["health_status"]).values()
+    states = {"silent": 3.0, "well": 0.0, "ill": 2.0, "weak": 1.0}
+    changes = tuple(Change(group(name), math.nan, value) for name, value in states.items())
+    one.view.apply(Update("0", 1_790_000_000 * 10**9, True, changes, ()))
+
+    lines = Table(Console(file=io.StringIO()), [one]).lines(80, 20)
+
+    assert [line.plain.split()[-1] for line in lines[2:6]] == [
+        "critical", "degraded", "unknown", "healthy",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 8), (12, 3), (1, 1)])
 def test_the_table_fits_every_terminal(width: int, height: int) -> None:
     """No line is wider than the terminal, and no more lines are drawn than it has."""

@@ -4,7 +4,7 @@ import random
 from collections import Counter, defaultdict
 
 import pytest
-from reflex_tools import CRITICAL, ERROR, Town
+from reflex_tools import CRITICAL, DEACTIVATED, ERROR, Town
 
 from rnts.kernels import flips
 from rnts.reflex.change import Worst
@@ -75,3 +75,19 @@ def test_all_flips_of_an_evaluation_are_one_pass(
     assert len(flipped) >= len(RULES) - 2
     town.step(10)
     assert len(passes) == 1
+
+
+def test_who_has_left_is_not_named() -> None:
+    """Its state was its last word, and not how it is; the others share what is left."""
+    town = Town()
+    town.watch("critical_neurons > 0")
+    names = [town.name(1, "gone", "g"), town.name(2, "here", "g")]
+    town.step(1, *names, town.sample(1, health=CRITICAL), town.sample(2, health=0))
+    town.step(1, town.event(1, DEACTIVATED))
+    town.news("critical_neurons > 0")
+
+    town.step(1, town.sample(2, health=CRITICAL))
+
+    update = town.engine.take("critical_neurons > 0", town.now_ns)
+    assert update is not None
+    assert [change.worst for change in update.changes] == [(Worst("here", 1.0, 1.0),)]

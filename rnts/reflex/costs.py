@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from rnts.kernels import sliding_state as words
 from rnts.reflex.arena import WORD_BYTES
 from rnts.reflex.certainty import keys_of
-from rnts.reflex.readings import SCOPES, needs_of, tells_worst
-from rnts.reflex.store import SeriesKey
+from rnts.reflex.readings import needs_of, tells_worst
+from rnts.reflex.store import SERIES_MAX, DistinctKey, SeriesKey
 
 if TYPE_CHECKING:
     from rnts.rules.condition import Condition
@@ -21,15 +21,31 @@ _EXPRESSION_BYTES = WORD_BYTES + 1  # by neuron: what it was found to be, and wh
 
 def bytes_of(conditions: Sequence["Condition"]) -> int:
     """Bytes a neuron that these take together: what several of them read is kept once."""
-    keys: set[SeriesKey] = set()
-    expressions = 0
+    series, _ = _kept_for(conditions)
+    expressions = sum(condition.scope == "neuron" for condition in conditions)
+    width = sum(key.width for key in series if key.scope == words.NEURON)
+    return width * WORD_BYTES + expressions * _EXPRESSION_BYTES
+
+
+def too_many(conditions: Sequence["Condition"]) -> list[str]:
+    """Which limits of an aggregator these pass together, in words."""
+    series, distinct = _kept_for(conditions)
+    found = (
+        (len(series), SERIES_MAX, "series: functions, metrics, windows and scopes that differ"),
+        (len(distinct), words.DISTINCT_MAX, "counts of neurons whose windows or scopes differ"),
+    )
+    return [
+        f"{count:,} {what} are more than {most:,}" for count, most, what in found if count > most
+    ]
+
+
+def _kept_for(conditions: Sequence["Condition"]) -> tuple[set[SeriesKey], set[DistinctKey]]:
+    """What an aggregator keeps for these."""
+    series, distinct = set[SeriesKey](), set[DistinctKey]()
     for condition in conditions:
-        expressions += SCOPES.index(condition.scope) == words.NEURON
-        read = [key for reading in condition.readings for key in needs_of(reading)[1]]
+        for reading in condition.readings:
+            for key in needs_of(reading)[1]:
+                series.add(key) if isinstance(key, SeriesKey) else distinct.add(key)
         more = (tells_worst(condition), *keys_of(condition))
-        keys |= {
-            key
-            for key in (*read, *more)
-            if isinstance(key, SeriesKey) and key.scope == words.NEURON
-        }
-    return sum(key.width for key in keys) * WORD_BYTES + expressions * _EXPRESSION_BYTES
+        series |= {key for key in more if isinstance(key, SeriesKey)}
+    return series, distinct

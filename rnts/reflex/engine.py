@@ -1,7 +1,7 @@
 """The engine of standing expressions: what is registered, evaluated after each batch, and told."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,13 @@ from rnts.reflex.certainty import Certainties, Found, certainties_of, nothing_ce
 from rnts.reflex.change import Labels, Update
 from rnts.reflex.entities import Entities
 from rnts.reflex.expressions import Standing, release, take_expression
-from rnts.reflex.labels import NAMES, entity_of, label_rows, labels_of
+from rnts.reflex.labels import NAMES, all_labels, entity_of, label_rows
 from rnts.reflex.listing import Listing
 from rnts.reflex.ranking import Ranking
 from rnts.reflex.scope import Flips, Scope
 from rnts.reflex.store import Store
 from rnts.reflex.worst import find_worst
-from rnts.rules.nodes import TRUTH
+from rnts.rules.nodes import STATE, TRUTH
 
 if TYPE_CHECKING:
     from rnts.rules.condition import Condition
@@ -50,6 +50,7 @@ class Engine:
         self._store = Store(population, memory_bytes_max)
         self._entities = Entities(population, self._store, clock_ns)
         self._scopes = [Scope(name, population, self._store) for name in readings.SCOPES]
+        self._changed: set[str] = set()  # scopes whose expressions are others since they were set
         self._standing: dict[Any, Standing] = {}
         self._evaluated_ns = 0
         self.release = self._store.release
@@ -87,10 +88,10 @@ class Engine:
         if limit < 1:
             raise ValueError(f"at least one entity is told, not {limit}")
         truth = condition.root.kind == TRUTH if is_condition is None else is_condition
-        told = self._listing(condition.scope) if truth else Ranking(limit)
+        are_states = condition.root.kind == STATE
+        told = self._listing(condition.scope) if truth else Ranking(limit, are_states)
         standing = take_expression(key, condition, told, lists_unknown, self._store)
-        if key in self._standing:
-            release(self._standing.pop(key), self._store)
+        self.remove(key)
         self._standing[key] = standing
         self._renew(condition.scope)
 
@@ -123,10 +124,16 @@ class Engine:
 
     def _renew(self, scope: str) -> None:
         """Expressions of a scope have changed."""
-        of_scope = [one for one in self._standing.values() if one.condition.scope == scope]
-        self._scopes[readings.SCOPES.index(scope)].set(of_scope)
+        self._changed.add(scope)
         self._store.state[words.IS_ON] = bool(self._standing)
         self._entities.look_at_all()
+
+    def _set_changed(self) -> None:
+        """Tell scopes what they evaluate: once, however many expressions came and went."""
+        for name in self._changed:
+            of_scope = [one for one in self._standing.values() if one.condition.scope == name]
+            self._scopes[readings.SCOPES.index(name)].set(of_scope)
+        self._changed.clear()
 
     def look_at_all(self) -> None:
         """Have the next evaluation look at all entities, whatever it costs."""
@@ -145,6 +152,7 @@ class Engine:
         It looks at all entities that the batch was about, and goes on looking at the others.
         """
         self.arrive(now_ns, steady_ns)
+        self._set_changed()
         if not self._standing:
             self._population.renamed.clear()
             return
@@ -182,13 +190,17 @@ class Engine:
         one = self._standing.get(key)
         if one is None:
             return None
-        at_ns, found = self._evaluated_ns or now_ns, self._found(one)
-        if isinstance(one.told, Listing):
-            return one.told.take(key, at_ns, int(self._store.state[words.NOW_NS]), found)
+        # Clients have hundreds of expressions, and each batch asks about all of them.
+        at_ns, told = self._evaluated_ns or now_ns, one.told
+        if isinstance(told, Listing):
+            steady_ns = int(self._store.state[words.NOW_NS])
+            if not told.is_due(steady_ns):
+                return None
+            return told.take(key, at_ns, steady_ns, self._found(one))
         if not one.is_new:
             return None
         one.is_new = False
-        return one.told.take(key, at_ns, found, self._labels(one))
+        return told.take(key, at_ns, self._found(one), self._labels(one))
 
     def full(self, key: Any, now_ns: int) -> Update:
         """All that a client has to know of an expression now; raises KeyError without one."""
@@ -210,6 +222,5 @@ class Engine:
             certainties = partial(certainties_of, one.certain, values, store=self._store)
         return Found(values, arena.bytes[code_first : code_first + count], certainties)
 
-    def _labels(self, one: Standing) -> Callable[[int], Labels]:
-        scope, population = one.condition.scope, self._population
-        return lambda entity: labels_of(scope, entity, population)
+    def _labels(self, one: Standing) -> Callable[[Sequence[int]], list[Labels]]:
+        return partial(all_labels, one.condition.scope, population=self._population)

@@ -39,10 +39,12 @@ def label_rows(
     return zip(map(hosts, entities), strict=True) if scope == "host" else [()] * len(entities)
 
 
-def labels_of(scope: str, entity: int, population: Population) -> Labels:
-    """The labels of an entity, in the order of their names."""
-    (values,) = label_rows(scope, [entity], population)
-    return tuple(zip(NAMES[scope], values, strict=True))
+def all_labels(scope: str, entities: Sequence[int], population: Population) -> list[Labels]:
+    """The labels of each entity, in the order of their names."""
+    names = NAMES[scope]
+    return [
+        tuple(zip(names, values, strict=True)) for values in label_rows(scope, entities, population)
+    ]
 
 
 def entity_of(scope: str, values: tuple[str, ...], population: Population) -> int | None:

@@ -94,6 +94,11 @@ class Listing:
     def _labels_of(self, values: tuple[str, ...]) -> Labels:
         return tuple(zip(self._names, values, strict=True))
 
+    def is_due(self, steady_ns: int) -> bool:
+        """Whether a take would look at anything."""
+        is_refreshed = steady_ns - self._refreshed_ns < REFRESH_NS
+        return bool(self._news or self._gone) or not is_refreshed
+
     def take(self, key: Any, at_ns: int, steady_ns: int, found: Found) -> Update | None:
         """What is new since the last take, with new values once a second; None if nothing is."""
         if steady_ns - self._refreshed_ns >= REFRESH_NS:

@@ -1,6 +1,6 @@
 """What a client knows of a quantity: the largest of its values, and which of them are new."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -10,18 +10,21 @@ from numpy.typing import NDArray
 from rnts.kernels.flips import IS_TRUE
 from rnts.reflex.certainty import Found
 from rnts.reflex.change import Change, Labels, Update
+from rnts.rules.vocabulary import STATES, rank_of_state
 
+STATE_RANKS = np.array([rank_of_state(state) for state in sorted(STATES.values())])
 _NAN = float("nan")
 
 
 class Ranking:
     """At most `limit` entities of a quantity, those with the largest values; the rest is counted.
 
-    An entity that larger ones push out is told as gone; it comes back like one that is new.
+    An entity that larger ones push out is told as gone; it comes back like one that is new. Of
+    states those are the largest that are worst: who never said how it is comes before the healthy.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limit: int, are_states: bool = False) -> None:
+        self._limit, self._are_states = limit, are_states
         self._told: dict[int, tuple[Labels, float]] = {}
         self._left: dict[Labels, None] = {}
         self._omitted = 0
@@ -36,7 +39,7 @@ class Ranking:
         key: Any,
         at_ns: int,
         found: Found,
-        labels: Callable[[int], Labels],
+        labels: Callable[[Sequence[int]], list[Labels]],
     ) -> Update | None:
         """What is new since the last take; None if nothing is."""
         top, omitted = self._top(found.values, found.codes)
@@ -47,12 +50,16 @@ class Ranking:
                 gone[name] = None
             else:
                 changes.append(Change(name, _NAN, _NAN))
-        news = []
-        for entity, value in top.items():
-            told = self._told.get(entity)
-            if told is None or told[1] != value:
-                self._told[entity] = (told[0] if told else labels(entity), value)
-                news.append(entity)
+        news = [
+            entity
+            for entity, value in top.items()
+            if entity not in self._told or self._told[entity][1] != value
+        ]
+        fresh = [entity for entity in news if entity not in self._told]
+        names = dict(zip(fresh, labels(fresh), strict=True)) if fresh else {}
+        for entity in news:
+            name = names[entity] if entity in names else self._told[entity][0]
+            self._told[entity] = (name, top[entity])
         changes += self._changes(news, found)
         self._left.clear()
         if gone:  # a neuron that came back may be told already, before its old row is left
@@ -68,12 +75,13 @@ class Ranking:
         key: Any,
         at_ns: int,
         found: Found,
-        labels: Callable[[int], Labels],
+        labels: Callable[[Sequence[int]], list[Labels]],
     ) -> Update:
         """The largest, in their order."""
         top, self._omitted = self._top(found.values, found.codes)
         self._left.clear()
-        self._told = {entity: (labels(entity), value) for entity, value in top.items()}
+        names = zip(labels([*top]), top.values(), strict=True) if top else ()
+        self._told = dict(zip(top, names, strict=True))
         changes = tuple(self._changes([*self._told], found))
         return Update(key, at_ns, True, changes, (), self._omitted)
 
@@ -90,9 +98,10 @@ class Ranking:
         """The largest known values by entity, the largest first, and how many more there are."""
         (known,) = (codes == IS_TRUE).nonzero()
         found = values[known]
+        ranks = -STATE_RANKS[found.astype(np.int64)] if self._are_states else -found
         omitted = max(0, known.size - self._limit)
         if omitted:
-            chosen = np.argpartition(-found, self._limit - 1)[: self._limit]
-            known, found = known[chosen], found[chosen]
-        order = np.lexsort((known, -found))
+            chosen = np.argpartition(ranks, self._limit - 1)[: self._limit]
+            known, found, ranks = known[chosen], found[chosen], ranks[chosen]
+        order = np.lexsort((known, ranks))
         return dict(zip(known[order].tolist(), found[order].tolist(), strict=True)), omitted

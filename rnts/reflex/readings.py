@@ -60,10 +60,27 @@ def take(reading: "Reading", store: Store) -> Source:
     """Keep what a reading needs from now on; raises ValueError if there is no room for it."""
     scope = SCOPES.index(reading.scope)
     column = _COLUMNS.get(reading.metric, 0)
-    function, keys, percentile = needs_of(reading)
-    indices = take_all(keys, store)
+    function, needed, percentile = needs_of(reading)
+    keys, indices = _take_together(needed, store)
     places = (*indices, 0, 0, 0, 0)[:4]
-    return Source((function, scope, column, *places, reading.window_ns), percentile, keys)
+    first_pane = store.first_whole_pane(keys)
+    words_of = (function, scope, column, *places, reading.window_ns, first_pane)
+    return Source(words_of, percentile, keys)
+
+
+def _take_together(
+    keys: tuple[SeriesKey | DistinctKey, ...], store: Store
+) -> tuple[tuple[SeriesKey | DistinctKey, ...], list[int]]:
+    """The keys that are kept, and their rows: series that began together, if there is room."""
+    series = [key for key in keys if isinstance(key, SeriesKey)]
+    if len(series) == len(keys) > 1:
+        together = tuple(store.from_one_time(series))
+        try:
+            return together, take_all(together, store)
+        except ValueError:
+            if together == keys:
+                raise
+    return keys, take_all(keys, store)
 
 
 def take_all(keys: tuple[SeriesKey | DistinctKey, ...], store: Store) -> list[int]:

@@ -1,5 +1,6 @@
 """The series that readings are computed from, each kept once however many ask for it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from rnts.reflex.arena import Arena, Piece
 
 SERIES_MAX = 512
 PANE_NS_MIN = 10_000_000
+PANE_NS_WAITED_FOR = 1_000_000_000  # a longer one is not waited for where series began apart
+COPIES_MAX = 4
 # With the number of the newest: one line of the cache, and eight. Last values also keep the one
 # that was before them.
 PANES_OF_NEURONS, PANES_OF_MANY = 7, 63
@@ -30,6 +33,7 @@ class SeriesKey(NamedTuple):
     """What a series is: a statistic of a column, of entities of a scope, over a window.
 
     `panes` is the most that the window is cut into; both are 0 for the time of the last report.
+    `copy` tells series apart that are the same, but for when they began.
     """
 
     statistic: int
@@ -37,6 +41,7 @@ class SeriesKey(NamedTuple):
     scope: int
     window_ns: int
     panes: int
+    copy: int = 0
 
     @property
     def pane_ns(self) -> int:
@@ -137,6 +142,31 @@ class Store:
         self._turn_ns = 0
         self.set_time(int(self.state[words.NOW_NS]))
         return index
+
+    def from_one_time(self, keys: Sequence[SeriesKey]) -> Sequence[SeriesKey]:
+        """Copies of these that were begun together, or that nobody has yet; else as they are.
+
+        Where panes are long nobody has to wait for the next one because others came before.
+        """
+        if max((key.pane_ns for key in keys), default=0) <= PANE_NS_WAITED_FOR:
+            return keys
+        for copy in range(COPIES_MAX):
+            copies = [key._replace(copy=copy) for key in keys]
+            held = [self._series.get(key) for key in copies]
+            if len({one and int(self._plan[one.index, words.SINCE]) for one in held}) == 1:
+                return copies
+        return keys
+
+    def first_whole_pane(self, keys: Sequence[SeriesKey | DistinctKey]) -> int:
+        """The first pane that all of these hold whole, where they are kept since other times; or 0.
+
+        Others may have read one of them before: of the same records a reading takes all, or none.
+        """
+        rows = [self._plan[self._series[key].index] for key in keys if isinstance(key, SeriesKey)]
+        since_ns = {int(row[words.SINCE]) for row in rows}
+        if len(since_ns) < 2:
+            return 0
+        return max(since_ns) // int(rows[0][words.PANE_NS]) + 2
 
     def set_time(self, steady_ns: int) -> None:
         """Say what time it is, so that compiled code need not divide for each entity."""

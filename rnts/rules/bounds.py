@@ -3,7 +3,7 @@
 import math
 
 from rnts.rules.condition import Condition, needs_of
-from rnts.rules.nodes import STATE, Node
+from rnts.rules.nodes import STATE, Node, constant_of
 from rnts.rules.vocabulary import STATES
 
 _COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
@@ -20,7 +20,7 @@ def bound_of(condition: Condition) -> str:
     operation, left, right = found
     if left.kind == STATE:
         return f"{operation} {_STATE_NAMES[right.constant]}"
-    return f"{operation} {_written(right)}"
+    return f"{operation} {written(right)}"
 
 
 def threshold_of(condition: Condition) -> float | None:
@@ -28,7 +28,7 @@ def threshold_of(condition: Condition) -> float | None:
     found = _comparison(condition)
     if found is None or found[1].kind == STATE or not found[2].is_constant:
         return None
-    threshold = _value(found[2])
+    threshold = constant_of(found[2])
     return threshold if math.isfinite(threshold) else None
 
 
@@ -59,28 +59,15 @@ def shown_readings(condition: Condition) -> list[tuple[str, str]]:
     return list(dict.fromkeys((need.function, need.metric) for need in needs))
 
 
-def _value(node: Node) -> float:
-    """The number of a calculation that depends on nothing."""
-    if not node.parts:
-        return node.constant
-    values = [_value(part) for part in node.parts]
-    if node.operation == "neg":
-        return -values[0]
-    left, right = values
-    if node.operation == "/":
-        return left / right if right else math.nan
-    return {"+": left + right, "-": left - right, "*": left * right}[node.operation]
-
-
-def _written(node: Node) -> str:
+def written(node: Node) -> str:
     """An expression as people write it; in another unit a reading stands as its name."""
     if node.need is not None:
         return node.need.written
     if node.is_constant:
-        return f"{_value(node):g}"
+        return f"{constant_of(node):g}"
     if node.operation == "neg":
-        return f"-{_written(node.parts[0])}"
+        return f"-{written(node.parts[0])}"
     left, right = node.parts
     if not right.parts and right.need is None and right.position == left.position:
-        return _written(left)  # a factor that nobody wrote: it makes the unit
-    return f"({_written(left)} {node.operation} {_written(right)})"
+        return written(left)  # a factor that nobody wrote: it makes the unit
+    return f"({written(left)} {node.operation} {written(right)})"

@@ -12,6 +12,7 @@ from rnts.rules.nodes import (
     WRONG,
     Faults,
     Node,
+    constant_of,
     number,
 )
 from rnts.rules.operands import Operands
@@ -105,7 +106,7 @@ class Checker:
             return self._faults.wrong(text.position, message)
         name = str(text.value)
         if name not in vocabulary.STATES:
-            message = f"unknown state {name[:80]}{suggest(name[:80], vocabulary.STATES)}"
+            message = f"unknown state {name[:80]}{suggest(name[:80].lower(), vocabulary.STATES)}"
             return self._faults.wrong(text.position, message)
         if name != "unknown" and state.need is not None:
             # Whether a neuron is critical that never said how it is nobody knows.
@@ -121,6 +122,11 @@ class Checker:
             word = "added" if term.operation == "+" else "subtracted"
             node = self._numbers(term, parts, word, parts[0].unit or parts[1].unit)
         else:
+            divisor = parts[-1]
+            is_number = divisor.kind == NUMBER and divisor.is_constant
+            if term.operation == "/" and is_number and not constant_of(divisor):
+                message = "what is divided by 0 is never known"
+                return self._faults.wrong(divisor.position, message)
             node = self._numbers(term, parts, "", _unit_of(term.operation, *parts))
         return node
 

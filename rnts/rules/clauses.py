@@ -100,7 +100,11 @@ def _clauses(text: str, tokens: list[Token]) -> tuple[str | None, int]:
         place = value.position if value else word.position
         if word.text == "by":
             if value is None or value.text not in SCOPES:
-                said = suggest(value.text, SCOPES) if value else f"; one of {', '.join(SCOPES)}"
+                said = (
+                    suggest(value.text.lower(), SCOPES)
+                    if value
+                    else f"; one of {', '.join(SCOPES)}"
+                )
                 raise RuleError(text, [Fault(place, f"by is followed by a scope{said}")])
             scope = value.text
         elif word.text == "for":

@@ -9,6 +9,7 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
+from rnts.durations import UNITS_NS
 from rnts.rules.faults import Fault, RuleError
 
 CHARACTERS_MAX = 4_096
@@ -26,9 +27,16 @@ _TOKEN = re.compile(
 )
 _INSTEAD = {
     "&": "and", "&&": "and", "|": "or", "||": "or", "!": "not", "=": "==", "===": "==",
-    "<>": "!=",
+    "<>": "!=", "=>": ">=", "=<": "<=", ">>": ">", "<<": "<", "≥": ">=", "≤": "<=", "≠": "!=",
+    # Signs that word processors make of minus, times and quotes.
+    "\u2212": "-", "\u2013": "-", "\u00d7": "*", "\u2018": "'", "\u2019": "'", "\u201c": "'",
+    "\u201d": "'",
+    "%": "a name in percent, as error_rate_percent > 50",
 }  # fmt: skip
-_ODD_SIGN = re.compile(r"&&|\|\||===|<>|//|\*\*|.", re.DOTALL)
+_ODD = ("//", "**", "<>", "===", ">>", "<<")  # which begin as a sign of ours does
+_ODD_SIGN = re.compile(r"&&|\|\||===|<>|=>|=<|>>|<<|//|\*\*|.", re.DOTALL)
+_POINT_OF_PERCENTILE = re.compile(r"\bp([0-9]{1,2})\.([0-9]{1,3})\w*$")
+_THOUSANDS = re.compile(r"[0-9]{3}(?:\.|$)")
 _ODD_NUMBER = re.compile(r"[0-9.]+[A-Za-z0-9_.µμ]*")
 
 
@@ -58,7 +66,7 @@ def tokens_of(text: str) -> list[Token]:
     position = 0
     while position < len(text):
         match = _TOKEN.match(text, position)
-        if match is None or text.startswith(("//", "**", "<>", "==="), position):
+        if match is None or text.startswith(_ODD, position):
             raise RuleError(text, [_odd(text, position)])
         kind = match.lastgroup
         assert kind is not None, "each way to match has a name"
@@ -96,6 +104,8 @@ def _odd(text: str, position: int) -> Fault:
         return Fault(position, f"the {character} is never closed")
     if match := _ODD_NUMBER.match(text, position):
         written = match[0][:NUMBER_CHARACTERS_MAX]
+        if found := _POINT_OF_PERCENTILE.search(text[:position] + written):
+            return Fault(position, f"{found[0]} has no point; write p{found[1]}_{found[2]}")
         hint = "numbers are written as 100, 0.5 or 1e-3, durations as 5s or 500ms"
         return Fault(position, f"{written} is neither number nor duration; {hint}")
     match = _ODD_SIGN.match(text, position)
@@ -125,13 +135,31 @@ def _check_brackets(text: str, tokens: list[Token]) -> None:
 
 def _check_neighbours(text: str, tokens: list[Token]) -> None:
     """Refuse an operand behind an operand, which Python's parser tells with an odd place."""
+    for first, comma, last in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        is_one = (first.end, comma.end) == (comma.position, last.position)
+        if comma.text == "," and is_one and first.text.isdigit() and _THOUSANDS.match(last.text):
+            written = f"{first.text},{last.text}"
+            message = f"numbers have no commas: {written} is {first.text}{last.text}"
+            raise RuleError(text, [Fault(comma.position, message)])
     for before, token in pairwise(tokens):
         if _is_word(before) or (before.kind == "sign" and before.text != ")"):
             continue
         is_call = token.text == "(" and before.kind == "name"
         if not is_call and not _is_word(token) and (token.kind != "sign" or token.text == "("):
-            message = f"{token.text} follows {before.text} without a sign between them"
-            raise RuleError(text, [Fault(token.position, message)])
+            raise RuleError(text, [_unjoined(before, token)])
+
+
+def _unjoined(before: Token, token: Token) -> Fault:
+    """What is wrong with an operand behind an operand."""
+    for word in (before, token):
+        if (lower := word.text.lower()) != word.text and _is_word(word._replace(text=lower)):
+            return Fault(word.position, f"{word.text} has no meaning here; write {lower}")
+    if before.kind == "number" and token.text in UNITS_NS:
+        written = f"{before.text} {token.text}"
+        return Fault(before.position, f"{written} is one word: {before.text}{token.text}")
+    if token.kind == "number" and (found := _POINT_OF_PERCENTILE.search(before.text + token.text)):
+        return Fault(token.position, f"{found[0]} has no point; write p{found[1]}_{found[2]}")
+    return Fault(token.position, f"{token.text} follows {before.text} without a sign between them")
 
 
 def _is_word(token: Token) -> bool:

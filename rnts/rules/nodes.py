@@ -1,5 +1,6 @@
 """What a checked expression consists of: operations whose kinds and units are known."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -50,6 +51,19 @@ class Node:
 def number(value: float, position: int) -> Node:
     """A number that is written out."""
     return Node("number", NUMBER, position, constant=value)
+
+
+def constant_of(node: Node) -> float:
+    """The number of a calculation that depends on nothing; NaN where it divides by zero."""
+    if not node.parts:
+        return node.constant
+    values = [constant_of(part) for part in node.parts]
+    if node.operation == "neg":
+        return -values[0]
+    left, right = values
+    if node.operation == "/":
+        return left / right if right else math.nan
+    return {"+": left + right, "-": left - right, "*": left * right}[node.operation]
 
 
 def scaled(node: Node, times: float, per: float, unit: str) -> Node:

@@ -1,8 +1,8 @@
 """Checks what a condition reads: names, functions, windows, and what can be asked of whom."""
 
 from rnts.model import Field
-from rnts.nearest import suggest
 from rnts.rules import vocabulary
+from rnts.rules.hints import unknown_function, unknown_metric, unknown_name
 from rnts.rules.nodes import (
     NUMBER,
     OF_ANY,
@@ -76,7 +76,7 @@ class Operands:
             return self._count(name, term.position, window_ns)
         if (form := vocabulary.form_of(name)) and form[1] in vocabulary.METRIC_NAMES:
             return self._function(*form, term.position, window_ns, name)
-        return self._faults.wrong(term.position, _unknown_name(name, form))
+        return self._faults.wrong(term.position, unknown_name(name, form))
 
     @staticmethod
     def _windowed_example(name: str, field: Field) -> str:
@@ -98,10 +98,7 @@ class Operands:
     def _call(self, term: Term, window_ns: int | None) -> Node:
         name, arguments = str(term.value), list(term.parts)
         if vocabulary.function_of(name) is None:
-            known = vocabulary.known_functions()
-            return self._faults.wrong(
-                term.position, f"unknown function {name[:80]}{suggest(name[:80], known)}"
-            )
+            return self._faults.wrong(term.position, unknown_function(name))
         if name == "absent" and len(arguments) == 2 and arguments[1].operation == "duration":
             if window_ns is not None:
                 return self._faults.wrong(term.position, "the window of absent stands twice")
@@ -110,6 +107,9 @@ class Operands:
                 return wrong
             assert isinstance(length.value, int)
             window_ns = length.value
+        if [part.operation for part in arguments] == ["name", "duration"]:
+            message = f"a window is written behind it: {name}({arguments[0].value}) over …"
+            return self._faults.wrong(arguments[1].position, message)
         if len(arguments) != 1 or arguments[0].operation != "name":
             example = "absent(activation_count, 5s)" if name == "absent" else f"{name}(queue_depth)"
             message = f"{name} takes the name of one metric, as in {example}"
@@ -117,12 +117,7 @@ class Operands:
         metric = str(arguments[0].value)
         position = arguments[0].position
         if metric not in vocabulary.METRIC_NAMES:
-            if metric in vocabulary.known_names():
-                message = f"{name} is of a metric, and {metric} is none; it stands alone"
-                return self._faults.wrong(position, message)
-            near = suggest(metric[:80], vocabulary.METRIC_NAMES)
-            said = _without_unit(metric) or f"unknown metric {metric[:80]}{near}"
-            return self._faults.wrong(position, said)
+            return self._faults.wrong(position, unknown_metric(name, metric))
         return self._function(name, metric, term.position, window_ns, f"{name}({metric})")
 
     def _function(
@@ -157,25 +152,3 @@ class Operands:
         reading = Node("reading", NUMBER, position, need=need)
         unit = f"{metric.unit} a second" if function == "rate" and metric.unit else metric.unit
         return scaled(reading, metric.times, metric.per, unit)
-
-
-def _without_unit(name: str) -> str:
-    """What to say about a metric whose unit is missing; "" if that is not it."""
-    suffixes = (*vocabulary.TIMES, *vocabulary.SIZES, vocabulary.PERCENT)
-    named = [f"{name}_{suffix}" for suffix in suffixes]
-    if full := [each for each in named if each in vocabulary.METRIC_NAMES]:
-        return f"{name} has no unit; write {' or '.join(full)}"
-    return ""
-
-
-def _unknown_name(name: str, form: tuple[str, str] | None) -> str:
-    if said := _without_unit(form[1] if form else name):
-        return said
-    if form and vocabulary.function_of(form[0]):
-        near = (f"{form[0]}_{metric}" for metric in vocabulary.METRIC_NAMES)
-        return f"unknown name {name[:80]}{suggest(name[:80], near)}"
-    if name in ("True", "False", "None"):
-        return f"{name} has no meaning in a condition; a comparison says what must hold"
-    if name in vocabulary.STATES:
-        return f"unknown name {name}; a state is a text: health_status == '{name}'"
-    return f"unknown name {name[:80]}{suggest(name[:80], vocabulary.known_names())}"

@@ -98,6 +98,11 @@ METRIC_NAMES = _metric_names()
 ERROR_RATE_PERCENT = f"error_rate_{PERCENT}"
 
 
+def rank_of_state(state: float) -> float:
+    """How bad a state is, for lists that have the worst first: unknown lies next to healthy."""
+    return 0.5 if state == STATES["unknown"] else state
+
+
 def function_of(name: str) -> tuple[str, Function] | None:
     """A function by its name, and the name as readings have it; None if there is none."""
     if found := FUNCTIONS.get(name):

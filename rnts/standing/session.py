@@ -29,6 +29,7 @@ class Session:
     """What one client asked for. Of the same episode messages follow one another by number.
 
     told_ns:  the time as of which the client was told everything; 0: it was not yet
+    began_ns: when its episode began, steady
     sent_ns:  when it was last told anything, steady
     seen_ns:  when it was last heard, steady
     """
@@ -36,7 +37,7 @@ class Session:
     def __init__(self, client: int, engine: Engine, counts: "Counter[str]") -> None:
         self.client = client
         self.peer: Any = None
-        self.episode = self.told_ns = self.seen_ns = self.sent_ns = 0
+        self.episode = self.told_ns = self.began_ns = self.seen_ns = self.sent_ns = 0
         self.outbox = Outbox(counts)
         self._engine, self._counts = engine, counts
         self._expressions: dict[str, _Expression] = {}

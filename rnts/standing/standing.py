@@ -19,6 +19,9 @@ SILENCE_NS = 5_000_000_000  # a client that was not heard for longer is dropped
 # At once, so that agents are never kept waiting: expressions that are read, by characters (the
 # longest takes 15 ms), and messages that are sent.
 EXPRESSIONS_AT_ONCE, CHARACTERS_AT_ONCE, PUSHES_AT_ONCE = 8, 1_024, 16
+# Documents beyond so many bytes are read no more often: a client that asks for hundreds of things
+# again and again would keep the aggregator from agents.
+_SMALL_BYTES, EPISODE_NS_MIN = 4_096, 50_000_000
 
 Send = Callable[[Any, list[bytes]], None]
 
@@ -67,27 +70,31 @@ class Standing:
 
     def _on_watch(self, peer: Any, message: Message, payload: bytes, steady_ns: int) -> None:
         """Begin an episode of a client: all that it asks for, in place of what it asked before."""
+        session = self._sessions.get(message.speaker)
+        if session is None and len(self._sessions) >= CLIENTS_MAX:
+            reason = f"the aggregator has {CLIENTS_MAX} clients of standing queries already"
+            self._refuse(peer, message, "clients_refused", reason)
+            return
+        is_large = len(payload) > _SMALL_BYTES
+        if session and is_large and steady_ns - session.began_ns < EPISODE_NS_MIN:
+            self.counts["hurried"] += 1  # the client says it once more
+            return
         try:
             queries, about = unpack_queries(payload)
         except ValueError as error:
             self._refuse(peer, message, "documents_refused", str(error))
             return
-        session = self._sessions.get(message.speaker)
         if not queries:
             if session is not None:
                 self._drop(session, "left")
             return
         if session is None:
-            if len(self._sessions) >= CLIENTS_MAX:
-                reason = f"the aggregator has {CLIENTS_MAX} clients of standing queries already"
-                self._refuse(peer, message, "clients_refused", reason)
-                return
             session = Session(message.speaker, self.engine, self.counts)
             self._sessions[message.speaker] = session
             self._turns.append(message.speaker)
             self.counts["clients"] += 1
         self.counts["episodes"] += 1
-        session.peer, session.seen_ns = peer, steady_ns
+        session.peer, session.seen_ns, session.began_ns = peer, steady_ns, steady_ns
         session.begin(message.incarnation, queries, about)
         if session not in self._unread:
             self._unread.append(session)
