@@ -14,6 +14,7 @@ from rnts.kernels.fold_state import COUNTERS, WEIGHTED
 from rnts.kernels.histogram import bucket_of
 from rnts.kernels.neurons import COLUMNS
 from rnts.kernels.neurons import GROUP as ROW_GROUP
+from rnts.kernels.process_ids import PROCESS_BITS_BELOW, PROCESS_MARK
 from rnts.kernels.sliding_panes import turn
 from rnts.kernels.sliding_state import (
     CELLS,
@@ -33,6 +34,9 @@ from rnts.kernels.sliding_state import (
     MINIMUM,
     NEURON,
     NOW_NS,
+    OWN_SAMPLES,
+    OWN_SUM,
+    OWN_WEIGHT,
     PANE,
     PANES,
     REPORTS,
@@ -71,10 +75,10 @@ def arrive_samples(count, records, rows, codes, block, sliding):
                 _add_excess(s, count, block, codes, sliding)
         elif statistic >= DURATIONS:
             _add_to_histograms(s, count, block, codes, sliding)
-        elif statistic in (SAMPLES, REPORTS, LATEST):
+        elif statistic in (SAMPLES, REPORTS, LATEST, OWN_SAMPLES):
             _add_reports(s, count, records, codes, block, sliding)
         elif statistic >= SAMPLES:
-            _add_moments(s, count, block, codes, sliding)
+            _add_moments(s, count, records, codes, block, sliding)
 
 
 @device
@@ -83,17 +87,25 @@ def _factor_of(column, codes):
     return np.float64((codes[WEIGHTED] >> column) & 1)
 
 
+@inlined
+def _is_of_process(neuron_id):
+    """Whether an id is that of a process which is only looked at, and reports nothing itself."""
+    return neuron_id >> np.uint64(PROCESS_BITS_BELOW) == np.uint64(PROCESS_MARK)
+
+
 @device
-def _add_moments(s, count, block, codes, sliding):
+def _add_moments(s, count, records, codes, block, sliding):
     """Weights, sums, extremes and last values of a column."""
     _, plan, cells, small, _, _, _, _, _, _, entered, entities = sliding
-    weights, observed = block[5], block[6]
+    ids, sources, weights, observed = records[0], block[0], block[5], block[6]
     statistic, column, scope = plan[s, STATISTIC], plan[s, COLUMN], plan[s, SCOPE]
     factor = _factor_of(column, codes)
-    pane = plan[s, PANE]
+    pane, is_own = plan[s, PANE], statistic in (OWN_SUM, OWN_WEIGHT)
     for j in range(count):
         value = observed[at(j, COLUMNS, column)]
         if entered[1, j] == 0 or np.isnan(value):
+            continue
+        if is_own and _is_of_process(ids[sources[j]]):
             continue
         place = turn(s, entities[scope, j], plan, cells, small) + pane
         if statistic == MINIMUM:
@@ -104,14 +116,14 @@ def _add_moments(s, count, block, codes, sliding):
             cells[place] = value
         else:
             share = 1.0 + factor * (weights[j] - 1.0)
-            cells[place] += share if statistic == WEIGHT else share * value
+            cells[place] += share if statistic in (WEIGHT, OWN_WEIGHT) else share * value
 
 
 @device
 def _add_reports(s, count, records, codes, block, sliding):
     """How many reports there are of a column, and when the last came; or how many samples."""
     state, plan, cells, small, _, _, _, _, _, _, entered, entities = sliding
-    masks = records[3]
+    ids, masks = records[0], records[3]
     sources, weights, observed = block[0], block[5], block[6]
     statistic, column, scope = plan[s, STATISTIC], plan[s, COLUMN], plan[s, SCOPE]
     # A counter's first report sets where it stands: it says no number and is one all the same.
@@ -122,7 +134,9 @@ def _add_reports(s, count, records, codes, block, sliding):
             is_there = (masks[sources[j]] >> column) & 1 != 0
         else:
             is_there = not np.isnan(observed[at(j, COLUMNS, column)])
-        if entered[1, j] == 0 or not (is_there or statistic == SAMPLES):
+        if entered[1, j] == 0 or not (is_there or statistic in (SAMPLES, OWN_SAMPLES)):
+            continue
+        if statistic == OWN_SAMPLES and _is_of_process(ids[sources[j]]):
             continue
         if statistic == LATEST:
             cells[plan[s, CELLS] + entities[scope, j]] = np.float64(max(state[NOW_NS], 1))

@@ -20,9 +20,11 @@ SAMPLES = 3  # weights of samples
 WEIGHT, SUM, MINIMUM, MAXIMUM, LAST, REPORTS = range(4, 10)
 LATEST = 10  # when it was reported last: one number an entity, and no panes
 EXCESS, SQUARES = 11, 12  # of a column, w (w - 1) of what weighs more than 1, and that squared
-DURATIONS = 13  # kernels/durations.py, in a pane as float32
-HISTOGRAM = 14  # kernels/histogram.py, a pane after the other, then their sum
-EXCESSES = 15  # the same, of w (w - 1) instead of w: see sampling_errors.py
+# SUM, WEIGHT and SAMPLES of who can fail: processes that are only looked at cannot.
+OWN_SUM, OWN_WEIGHT, OWN_SAMPLES = range(13, 16)
+DURATIONS = 16  # kernels/durations.py, in a pane as float32
+HISTOGRAM = 17  # kernels/histogram.py, a pane after the other, then their sum
+EXCESSES = 18  # the same, of w (w - 1) instead of w: see sampling_errors.py
 
 # Words of a series: panes, how long one lasts, words an entity, the place of its first cell, since
 # when it is kept, and of now the number of the pane, plus one, and which of the panes that is. An

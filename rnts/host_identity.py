@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 from rnts.host_proc import ProcReader, Stat, Unreadable, status_number
+from rnts.kernels.process_ids import PROCESS_BITS_BELOW, PROCESS_MARK
 from rnts.text import name_to_id
 
 KERNEL = "kernel"
@@ -43,8 +44,12 @@ class Machine:
         self._key = ":".join(parts)
 
     def neuron_id(self, pid: int, start_ticks: int) -> int:
-        """The id of a process; the same for every agent that looks at it."""
-        return name_to_id(f"{self._key}:{pid}:{start_ticks}") or 1
+        """The id of a process; the same for every agent that looks at it.
+
+        It says by itself that it is one: what is about failure leaves out who never reports any.
+        """
+        below = name_to_id(f"{self._key}:{pid}:{start_ticks}") % (1 << PROCESS_BITS_BELOW)
+        return PROCESS_MARK << PROCESS_BITS_BELOW | below
 
     def identify(self, pid: int, stat: Stat) -> Identity:
         """Read who a process is; raises Unreadable."""

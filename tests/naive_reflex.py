@@ -6,6 +6,7 @@ from typing import Any
 
 from naive_windows import OVERFLOW, Item, NaiveWindows, Window, percentile
 
+from rnts.kernels.process_ids import PROCESS_BITS_BELOW, PROCESS_MARK
 from rnts.model import EVENTS, FIELD, Kind
 from rnts.rules.condition import Reading
 from rnts.rules.vocabulary import quantile_of
@@ -29,6 +30,7 @@ class Seen:
     is_error: bool
     said: dict[str, tuple[float, float]]  # metric -> (value, weight that applies to it)
     reported: set[str]
+    can_fail: bool  # not of a process that is only looked at
     of_neuron: bool = True  # False once its neuron has left
 
 
@@ -128,6 +130,7 @@ class NaiveReflex(NaiveWindows):
                 and EVENTS[int(item.values["event_type"])].name == "ErrorOccurred",
                 said=said,
                 reported={*said} | counters,
+                can_fail=item.neuron_id >> PROCESS_BITS_BELOW != PROCESS_MARK,
             )
         )
 
@@ -238,9 +241,10 @@ def _of_window(name: str, metric: str, inside: list[Seen]) -> float | None:
     if name == "errors":
         return errors
     if name == "error_rate":
-        activations = _increase(inside, "activation_count")
+        own = [one for one in inside if one.can_fail]
+        activations = _increase(own, "activation_count")
         if activations is None:
-            activations = math.fsum(one.weight for one in inside if one.kind is Kind.SAMPLE)
+            activations = math.fsum(one.weight for one in own if one.kind is Kind.SAMPLE)
         return errors / max(errors, activations) if errors or activations else None
     if name == "count":
         return math.fsum(one.weight for one in inside if metric in one.reported)

@@ -10,6 +10,7 @@ from reflex_tools import CRITICAL, DEACTIVATED, ERROR, HEALTHY, Town, neuron
 
 from rnts.kernels import sliding_state as words
 from rnts.kernels.histogram import BUCKETS
+from rnts.kernels.process_ids import PROCESS_BITS_BELOW, PROCESS_MARK
 from rnts.model import Kind
 from rnts.reflex.change import Update, Worst
 from rnts.reflex.engine import Engine
@@ -168,6 +169,22 @@ def test_the_worst_of_states_and_extremes() -> None:
     assert first is not None and second is not None
     assert {one.share for one in first.changes[0].worst} == {0.5}
     assert second.changes[0].worst == (Worst("2", 8.0, 1.0), Worst("1", 4.0, 0.5))
+
+
+@pytest.mark.parametrize("scope", ["host", "all"])
+def test_processes_that_are_only_looked_at_do_not_dilute_the_error_rate(scope: str) -> None:
+    """They report no errors: how often they run says nothing of the share that fails."""
+    town, process = Town(), PROCESS_MARK << PROCESS_BITS_BELOW | 7
+    town.watch(f"error_rate > 0.4 by {scope}")
+    town.watch(f"rate(activation_count) > 1000 by {scope}")
+    town.step(0, *(town.name(one, f"n{one}", host="h") for one in (1, process)))
+    for count in range(3):
+        said = {1: count * 10, process: count * 10_000}
+        errors = [town.event(1, ERROR)] * (count * 5)
+        town.step(10, *(town.sample(one, activation_count=n) for one, n in said.items()), *errors)
+    [(_, truth, value)] = town.news(f"error_rate > 0.4 by {scope}")
+    assert (truth, value) == (1, 0.75)
+    assert town.news(f"rate(activation_count) > 1000 by {scope}")
 
 
 def test_a_thousand_flips_at_once() -> None:

@@ -10,6 +10,7 @@ from naive_reflex import MS, Labels, NaiveReflex
 from naive_windows import Item, to_records
 
 from rnts.kernels import durations, histogram
+from rnts.kernels.process_ids import PROCESS_BITS_BELOW, PROCESS_MARK
 from rnts.model import EVENT, Kind
 from rnts.reflex.change import Update
 from rnts.reflex.engine import Engine
@@ -41,7 +42,8 @@ TEXTS = (
     *(f"{text} by neuron" for text in OF_NEURONS),
 )
 
-neurons = st.integers(1, 4)
+PROCESS = PROCESS_MARK << PROCESS_BITS_BELOW | 4  # which is only looked at, and cannot fail
+neurons = st.sampled_from([1, 2, 3, PROCESS])
 ages_ns = st.sampled_from([0, 0, 0, 1, 3 * MS, 400 * MS, 5_000 * MS, 5_001 * MS, 6_000 * MS])
 values = st.fixed_dictionaries(
     {},

@@ -115,8 +115,8 @@ def needs_of(
         return kernel.TOTAL, (series(getattr(words, name.upper()), 0),), 0.0
     if name == "error_rate":
         of_activations = (
-            series(words.ERRORS, 0), series(words.SUM, _ACTIVATIONS),
-            series(words.WEIGHT, _ACTIVATIONS), series(words.SAMPLES, 0),
+            series(words.ERRORS, 0), series(words.OWN_SUM, _ACTIVATIONS),
+            series(words.OWN_WEIGHT, _ACTIVATIONS), series(words.OWN_SAMPLES, 0),
         )  # fmt: skip
         return kernel.ERROR_SHARE, of_activations, 0.0
     if name == "absent":
