@@ -39,7 +39,7 @@ def alert_lines(answer: Document) -> list[str]:
 def summary(answer: Document) -> str:
     """How many alerts there are, and whether the process hears of more."""
     process = answer["process"]
-    firing = sum(alert["state"] in _STATES_FIRING for alert in answer["alerts"])
+    firing = sum(c["count"] for c in answer["counts"] if c["state"] in _STATES_FIRING)
     words = [f"{process['rules']} rules", f"{answer['count']} alerts", f"{firing} firing"]
     if not process["is_live"]:
         words.append("no aggregator is heard")

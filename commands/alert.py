@@ -93,8 +93,6 @@ def silence(
     as_json: AsJson = False,
 ) -> None:
     """Have alerts with all these labels not told for a time; they go on with their lives."""
-    import getpass
-
     from rnts.commands._alerts import parse_matchers
     from rnts.durations import parse_duration_ns
 
@@ -102,7 +100,7 @@ def silence(
         "type": "silence",
         "matchers": parse_matchers(matchers),
         "for_ns": parse_duration_ns(duration),
-        "author": author or getpass.getuser(),
+        "author": author or _logged_in(),
         "comment": comment,
     }
     answer = _ask(context, request)
@@ -118,6 +116,18 @@ def unsilence(
     """End a silence; what still fires is told then."""
     _ask(context, {"type": "unsilence", "id": silence_id})
     typer.echo(f"{silence_id}  has ended")
+
+
+def _logged_in() -> str:
+    """Who gives this command; in a container that may be nobody with a name."""
+    import getpass
+
+    from rnts.errors import UsageError
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise UsageError("a silence needs an author: who gives it? --author NAME") from None
 
 
 def _ask(context: typer.Context, request: dict[str, Any]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def run_alert(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rnts-alerts-")))
         stack.enter_context(_claim(folder))
         memory = _memory(folder)
-        workshop = Workshop()
+        workshop = Workshop(is_dry_run)
         stack.callback(workshop.close)
         cage = CanaryCage(None if is_dry_run else folder)
         service = AlertService(settings, memory, workshop, is_dry_run, cage=cage)

@@ -123,7 +123,7 @@ class ActionSettings(Section):
     attempts: int = whole(1, 100, "tries in all", default=4)
     back_off: Length = duration("wait before the second try; it doubles, up to 30s", "500ms")
     cooldown: Duration = duration(
-        "time after one that worked in which only critical ones pass", "0s"
+        "time after one that worked in which only critical ones and ends pass", "0s"
     )
     failures: int = whole(1, 1_000, "failures in a row after which it is left alone", default=5)
     pause: Length = duration("how long it is left alone then", "1m")

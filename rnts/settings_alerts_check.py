@@ -7,7 +7,13 @@ from rnts.nearest import suggest
 from rnts.settings_alerts import SECTIONS
 from rnts.settings_scalar import place_within
 from rnts.settings_tree import PROBLEMS_MAX, KeyPath, Problem, Tree, shorten
-from rnts.settings_values import check_headers, check_topic_address, check_url
+from rnts.settings_values import (
+    check_command,
+    check_environment,
+    check_headers,
+    check_topic_address,
+    check_url,
+)
 
 # Actions that are there without an entry; one of the same name replaces them.
 LOG_ACTION, EMERGENCY_ACTION = "log", "trigger_emergency_protocol"
@@ -55,6 +61,12 @@ def wrong_references(plain: dict[str, Any], tree: Tree) -> Iterator[Problem]:
     for index, receiver in _entries(mine, "receivers"):
         path = ("receivers", index, "actions")
         yield from _unknown(path, receiver, known_actions, "actions", tree)
+        said = receiver.get("actions")
+        for name in (said,) if isinstance(said, str) else said if isinstance(said, tuple) else ():
+            way = f"{receiver.get('name')}/{name}"
+            if way in actions:  # alerts know both by one name, so one of them would hear nothing
+                message = f"what is told this way is called {shorten(way)!r}, as an action is"
+                yield Problem(tree.place(path), path, message)
     for index, inhibition in _entries(mine, "inhibitions"):
         for side in ("source", "target"):
             matchers = inhibition.get(side)
@@ -63,6 +75,15 @@ def wrong_references(plain: dict[str, Any], tree: Tree) -> Iterator[Problem]:
                 path = ("inhibitions", index, side, "rule")
                 message = f"there is no rule {shorten(named)!r}{suggest(named, rules)}"
                 yield Problem(tree.place(path), path, message)
+
+
+def _is_checkable(name: str, value: Any) -> bool:
+    """Whether a value has the type that it should have; of what has not that is said."""
+    if name in ("headers", "environment"):
+        return isinstance(value, dict) and set(map(type, (*value, *value.values()))) <= {str}
+    if name == "command":
+        return isinstance(value, tuple) and set(map(type, value)) <= {str}
+    return isinstance(value, str)
 
 
 def _unknown(
@@ -168,13 +189,13 @@ def _wrong_action(path: KeyPath, action: dict[str, Any], tree: Tree) -> Iterator
             message = f"belongs to {', '.join(owners)}, and this is {article} {kind}"
             yield Problem(tree.names.get(at, tree.place(at)), at, message)
     checks: list[tuple[str, Callable[[Any], object]]] = [("endpoint", check_topic_address)]
+    if kind == "command":
+        checks += [("command", check_command), ("environment", check_environment)]
     if kind in ("webhook", "alertmanager"):
         checks += [("url", check_url), ("headers", check_headers)]
     for name, check in checks:
         value, at = action.get(name), (*path, name)
-        is_text = isinstance(value, str) and name != "headers"
-        is_texts = isinstance(value, dict) and set(map(type, (*value, *value.values()))) <= {str}
-        if is_text or is_texts:
+        if _is_checkable(name, value):
             try:
                 check(value)
             except ValueError as error:

@@ -1,7 +1,7 @@
 """Checks of texts in settings; each returns the value or raises ValueError saying why not."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,9 +17,11 @@ NAME_CHARACTERS_MAX = 255
 LABELS = ("rule", "severity", "group", "host", "neuron", "entity", "metric")
 LENGTH_NS_MIN = 100_000_000
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+ALERT_VARIABLES = "RNTS_ALERT_"  # what tells commands of an alert begins so
 SEVERITIES = ("info", "warning", "critical")
 _HOST = r"\[[0-9A-Fa-f:.]+(%\w+)?\]|[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?"
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_OWN_HEADERS = ("content-type", "content-length", "transfer-encoding", "idempotency-key")
 _ENDPOINT = re.compile(rf"(tcp://)?(?P<host>{_HOST}|\*):(?P<port>[0-9]{{1,5}})", re.ASCII)
 
 
@@ -124,6 +126,8 @@ def check_url(text: str) -> str:
         raise ValueError(f"{shown} is no address of a service; it begins with http:// or https://")
     if " " in text:
         raise ValueError(f"{shown} has a space, where an address has %20")
+    if not text.isascii():
+        raise ValueError(f"{shown} has more than ASCII; write xn--… for hosts, and else %XX")
     return text
 
 
@@ -132,8 +136,25 @@ def check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if not _HEADER.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a header")
+        if name.lower() in _OWN_HEADERS:
+            raise ValueError(f"{name} is said by RNTS itself")
         if not value.isprintable() or not value.isascii():
             raise ValueError(f"the value of {name} is no line of ASCII")
+
+
+def check_command(arguments: Sequence[str]) -> None:
+    """A program and its arguments."""
+    if any("\0" in text for text in arguments):
+        raise ValueError("a program takes no argument with a zero byte")
+
+
+def check_environment(variables: Mapping[str, str]) -> None:
+    """Variables of a command beside those that say what it is about."""
+    for name, value in variables.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise ValueError(f"{name!r} is no name of a variable, or its value has a zero byte")
+        if name.startswith(ALERT_VARIABLES):
+            raise ValueError(f"{name}: what begins with {ALERT_VARIABLES} is said by RNTS itself")
 
 
 def check_topic_address(text: str) -> str:

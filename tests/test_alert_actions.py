@@ -1,10 +1,7 @@
 """What is done about alerts: real children, servers on loopback, and what becomes of failures."""
 
-import http.server
 import json
 import logging
-import os
-import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,14 +11,12 @@ from typing import Any
 
 import pytest
 import zmq
-from alert_tools import EPOCH, PAGE, RULE, SECOND, Bench
-from link_tools import make_certificates
+from alert_tools import RULE, SECOND, Bench
 from process_tools import is_running, until
 
 from rnts.alerts.action import ActionError, Policy
 from rnts.alerts.actions import ActionPool
 from rnts.alerts.actions_command import CommandAction
-from rnts.alerts.actions_http import AlertmanagerAction, WebhookAction
 from rnts.alerts.actions_local import LogAction, PublishAction
 from rnts.alerts.breaker import Breaker
 from rnts.alerts.notification import Notification
@@ -38,47 +33,6 @@ def notification(tmp_path: Path) -> Notification:
     bench.step({"n1": 1})
     bench.memory.close()
     return bench.delivered.got[0]
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Answers POSTs with the statuses that it is given, the last one for ever."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.statuses = [200]
-        self.got: list[tuple[str, dict[str, str], Any]] = []
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Writes each request down."""
-
-    server: Server
-
-    def do_POST(self) -> None:
-        """Answer with the next status."""
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.got.append((self.path, dict(self.headers), body))
-        statuses = self.server.statuses
-        self.send_response(statuses.pop(0) if len(statuses) > 1 else statuses[0])
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server on loopback."""
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 class Fails:
@@ -160,64 +114,6 @@ def test_command_and_its_children_are_killed(notification: Notification, tmp_pat
 
     grandchild = int(pid_file.read_text())
     until(lambda: not is_running(grandchild))
-
-
-def test_webhook(notification: Notification, server: Server) -> None:
-    """A webhook gets the document, and its idempotency key as a header too."""
-    WebhookAction(f"{server.url}/hook?team=a", headers={"X-Team": "a"}).run(notification)
-
-    [(path, headers, body)] = server.got
-    assert path == "/hook?team=a" and headers["X-Team"] == "a"
-    assert headers["Idempotency-Key"] == body["key"] == notification.key
-    assert body["alerts"][0]["bound"] == "1" and body["worst"][0]["share"] == 1.0
-
-
-@pytest.mark.parametrize(("status", "is_final"), [(503, False), (429, False), (404, True)])
-def test_webhook_that_is_refused(
-    notification: Notification, server: Server, status: int, is_final: bool
-) -> None:
-    """A refusal is an error, which says whether to try again is of use."""
-    server.statuses = [status]
-    with pytest.raises(ActionError, match=str(status)) as caught:
-        WebhookAction(server.url).run(notification)
-    assert caught.value.is_final == is_final
-
-
-def test_webhook_that_nobody_answers(notification: Notification, server: Server) -> None:
-    """An address without a server is an error that may pass, https to plain http too."""
-    with pytest.raises(ActionError, match="cannot be told") as caught:
-        WebhookAction(server.url.replace("http", "https"), timeout_s=5).run(notification)
-    assert not caught.value.is_final
-    with pytest.raises(ValueError, match="no address"):
-        WebhookAction("ftp://somewhere")
-
-
-def test_webhook_verifies_certificates(
-    notification: Notification, server: Server, tmp_path: Path
-) -> None:
-    """A server whose certificate nobody vouches for hears nothing; one that is vouched for does."""
-    folder = tmp_path / "certificates"
-    make_certificates(folder, "server")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem", folder / "server.key")
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    url = server.url.replace("http", "https")
-
-    with pytest.raises(ActionError, match="CERTIFICATE_VERIFY_FAILED"):
-        WebhookAction(url).run(notification)
-    assert server.got == []
-    WebhookAction(url, authority=folder / "ca.pem").run(notification)
-    assert len(server.got) == 1
-
-
-def test_alertmanager(notification: Notification, server: Server) -> None:
-    """Alertmanager gets each alert with labels, annotations and times as its API has them."""
-    AlertmanagerAction(server.url).run(notification)
-
-    [(path, _, [alert])] = server.got
-    assert path == "/api/v2/alerts"
-    assert alert["labels"] == {"alertname": "hot", "severity": "critical", "neuron": "n1"}
-    assert alert["startsAt"] == "2023-11-14T22:13:22Z" and alert["endsAt"] > alert["startsAt"]
 
 
 def test_publish(notification: Notification, tmp_path: Path) -> None:
@@ -355,12 +251,15 @@ def test_slow_action_blocks_nobody(
 
 
 def test_cooldown(notification: Notification, pool_of: Callable[..., ActionPool]) -> None:
-    """For a while after an action worked only critical ones are carried out."""
+    """For a while after an action worked only critical ones are carried out, and ends."""
     pool = pool_of(Fails(0), replace(QUICK, cooldown_ns=600 * SECOND))
     for key, severity in (("a", "info"), ("b", "info"), ("c", "critical")):
         pool.submit(replace(notification, severity=severity, key=key))
         wait_done(pool, 1)
-    assert pool.counts == {"carried_out": 2, "cooled_down": 1}
+    end = replace(notification, severity="info", key="d", kind="resolved", counts={"resolved": 1})
+    pool.submit(end)  # else its receiver would believe for ever that it fires
+    wait_done(pool, 1)
+    assert pool.counts == {"carried_out": 3, "cooled_down": 1}
 
 
 def test_dry_run(
@@ -376,23 +275,3 @@ def test_dry_run(
     wait_done(pool, 2)
     assert action.runs == 0 and pool.counts == {"dry_run": 1, "no_action": 1}
     assert "dry run: would count" in caplog.text
-
-
-def test_desk_with_a_real_pool(
-    tmp_path: Path, server: Server, pool_of: Callable[..., ActionPool]
-) -> None:
-    """From a truth to a webhook: told, carried out, and no longer remembered as to be told."""
-    bench = Bench(tmp_path, RULE, receivers=[PAGE])
-    pool = ActionPool({"page": (WebhookAction(server.url), QUICK)})
-    bench.desk._deliverer = pool
-    try:
-        assert bench.step({"n1": 1}) == ["hot firing 1"]
-        until(lambda: bench.tick() == [] and not bench.table.outbox)
-        assert bench.step({"n1": 0}) == ["hot resolved 1"]
-        until(lambda: bench.tick() == [] and not bench.table.outbox)
-    finally:
-        pool.close()
-        bench.memory.close()
-    assert [body["kind"] for _, _, body in server.got] == ["firing", "resolved"]
-    assert server.got[0][2]["wall_ns"] == EPOCH + 2 * SECOND
-    assert os.stat(tmp_path / "alerts.journal").st_mode & 0o777 == 0o600

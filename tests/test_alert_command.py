@@ -1,6 +1,8 @@
 """`rnts alert` as people use it: silences, the list of alerts, and what is said where none runs."""
 
+import getpass
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +13,13 @@ from screen_tools import without_faults
 from settings_tools import isolate
 from typer.testing import CliRunner, Result
 
+from rnts.alerts.control import ask_alerts, control_endpoint
 from rnts.commands._alerts import summary
 from rnts.commands._findings import Level, findings
 from rnts.commands.alert import app
 from rnts.commands.status import _alerts
 from rnts.errors import ConnectError, RntsError, UsageError
+from rnts.links.zmq import QueryLink
 
 RUNNER = CliRunner()
 AT_ONCE = {**RULE, "condition": "queue_depth > 1"}
@@ -102,14 +106,31 @@ def test_requests_that_are_none(alerts: AlertProcess) -> None:
     error = rnts_alert(alerts, "silence", "rule=a", "--for", "0s").exception
     assert isinstance(error, RntsError) and "has to end after it begins" in str(error)
     assert "the request is refused" in _refusal(alerts, "nonsense")
+    silence = {"matchers": {"rule": "a"}, "author": "ann", "for_ns": 1}
+    for odd in ({"for_ns": 10**40}, {"author": "a" * 20_000}, {"comment": "a" * 20_000}):
+        assert "a silence lasts a year" in _refusal(alerts, "silence", **silence | odd)
+    assert "the request is refused" in _refusal(alerts, "silence", **silence | {"for_ns": math.inf})
+    assert "the request is refused" in _refusal(alerts, "alerts", limit=math.inf)
+    deep = QueryLink(control_endpoint(alerts.memory))
+    assert b"the request is refused" in deep.ask([b"[" * 100_000], 30_000)[-1]
+    deep.close()
     assert alerts.status()["pid"] == pid
 
 
-def _refusal(alerts: AlertProcess, kind: str) -> str:
-    from rnts.alerts.control import ask_alerts
+def test_a_silence_has_an_author(alerts: AlertProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is nobody with a name, as in many containers, is asked for one."""
 
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 4242")
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    error = rnts_alert(alerts, "silence", "rule=hot", "--for", "1h").exception
+    assert isinstance(error, UsageError) and "--author NAME" in str(error)
+
+
+def _refusal(alerts: AlertProcess, kind: str, **said: object) -> str:
     with pytest.raises(RntsError) as caught:
-        ask_alerts(alerts.memory, {"type": kind})
+        ask_alerts(alerts.memory, {"type": kind, **said})
     return str(caught.value)
 
 
@@ -145,8 +166,10 @@ def test_status_says_what_fires(alerts: AlertProcess) -> None:
 def test_summary_tells_what_is_wrong() -> None:
     """What hinders alerts is in the first line."""
     process = {"rules": 2, "is_live": False, "is_dry_run": True, "memory": "disk_full"}
-    document = {"count": 0, "alerts": [], "process": {**process, "actions_left_alone": ["page"]}}
+    states = [{"state": "firing", "count": 1_200}, {"state": "pending", "count": 300}]
+    document = {"count": 1_500, "counts": states, "alerts": []}  # of whom a thousand are listed
+    document["process"] = {**process, "actions_left_alone": ["page"]}
     assert summary(document) == (
-        "2 rules · 0 alerts · 0 firing · no aggregator is heard · dry run · "
+        "2 rules · 1500 alerts · 1200 firing · no aggregator is heard · dry run · "
         "cannot be remembered: disk_full · actions that fail: page"
     )

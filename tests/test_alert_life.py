@@ -4,15 +4,17 @@ import json
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import pytest
-from alert_tools import EPOCH, NAN, NEVER_FLAPS, PAGE, RULE, SECOND, Bench
+from alert_tools import EPOCH, NAN, NEVER_FLAPS, PAGE, RULE, SECOND, WARNING, Bench
 from hypothesis import given
 from hypothesis import strategies as st
 from naive_alerts import firing
 
 from rnts.alerts.bucket import Bucket
 from rnts.alerts.flapping import Flapping
+from rnts.alerts.life import Moment
 from rnts.alerts.rule import Receiver, Rule
 from rnts.alerts.suppression import Silence
 from rnts.alerts.table import AlertTable
@@ -68,6 +70,20 @@ def test_unknown_names_are_counted(tmp_path: Path) -> None:
     assert bench.step({"n1": 1}) == []
     assert bench.table.counts["unknown_rule"] == 1
     assert bench.table.counts["unknown_receiver"] == 1
+    assert bench.step({"n1": 0}) == [] and bench.table.counts["unknown_receiver"] == 1
+    bench.memory.close()
+
+
+def test_a_receiver_that_is_gone_is_counted_once(tmp_path: Path) -> None:
+    """It is not counted again while others wait to hear of the end of a rule that is gone, too."""
+    bench = Bench(tmp_path, replace(WARNING, receivers=("page", "gone")), receivers=[
+        replace(PAGE, group_wait_ns=0), replace(PAGE, name="gone", group_wait_ns=0)])  # fmt: skip
+    assert bench.step({"n1": 1}) == ["hot firing 1"] * 2
+    slow = replace(PAGE, group_wait_ns=9 * SECOND)
+    bench.table.reload_telling([slow], (), NEVER_FLAPS)
+    bench.table.reload([])
+    assert [told for _ in range(12) for told in bench.step(seconds=1)] == ["hot resolved 1"]
+    assert bench.table.counts["unknown_receiver"] == 1
     bench.memory.close()
 
 
@@ -96,3 +112,23 @@ def test_misuse_is_refused(make: type) -> None:
     """What cannot be meant is refused where it is said."""
     with pytest.raises(ValueError):
         make()
+
+
+def test_who_waits_for_a_group_is_not_looked_at_meanwhile(tmp_path: Path) -> None:
+    """Nothing is described while it can only wait; who joins, or ends, wakes all of the rule."""
+    waits = [replace(PAGE, group_wait_ns=2 * SECOND)]
+    waits.append(replace(PAGE, name="mail", group_wait_ns=4 * SECOND))
+    bench = Bench(tmp_path, replace(WARNING, receivers=("page", "mail")), receivers=waits)
+    looked_at, notify = [], bench.table._notifier.notify
+
+    def counted(unsettled: list[Any], at: Moment) -> Any:
+        looked_at.append(len(unsettled))
+        return notify(unsettled, at)
+
+    bench.table._notifier.notify = counted  # type: ignore[method-assign,assignment]
+    told = [bench.step({"n1": 1}, seconds=0.5) for _ in range(2)]
+    told += [bench.step({"n2": 1, "n3": 1}, seconds=0.5), bench.step({"n3": 0}, seconds=0.5)]
+    told += [bench.step({"n1": 1, "n2": 1}, seconds=0.5) for _ in range(7)]
+    assert told == [[], [], [], [], ["hot firing 2"], [], [], [], ["hot firing 2"], [], []]
+    assert looked_at == [1, 0, 3, 3, 2, 2, 0, 0, 2, 2, 0]
+    bench.memory.close()

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from rnts.alerts import memory as memory_module
 from rnts.alerts.journal import read_lines
 from rnts.alerts.memory import JOURNAL, SNAPSHOT, Memory
 from rnts.alerts.suppression import Silence
+from rnts.errors import UsageError
 
 RULES = replace(RULE, for_ns=2 * SECOND, keep_firing_ns=2 * SECOND)
 EPISODE = [0, 1, 1, 1, 1, 0, 0, 0, 0]  # pending, firing, recovering, resolved
@@ -159,6 +161,25 @@ def test_damaged_snapshot(tmp_path: Path) -> None:
     bench.memory.close()
 
 
+def test_what_is_in_place_of_the_files(tmp_path: Path) -> None:
+    """A folder or a pipe is refused by name, at once; a line of something else is damage."""
+    for make in (os.mkdir, os.mkfifo):
+        make(tmp_path / SNAPSHOT)
+        memory = Memory(tmp_path)
+        with pytest.raises(UsageError, match="cannot be read: "):
+            memory.restore()
+        memory.close()
+        (tmp_path / SNAPSHOT).unlink() if make is os.mkfifo else (tmp_path / SNAPSHOT).rmdir()
+    for text in (b"{}", b"[1]", b"no JSON"):
+        line = b"%08x %s\n" % (zlib.crc32(text), text)
+        for name in (SNAPSHOT, JOURNAL):
+            (tmp_path / name).write_bytes(line)
+        memory = Memory(tmp_path)
+        assert memory.restore() is None
+        assert memory.counts == {"snapshot_damaged": 1, "torn_bytes": len(line)}
+        memory.close()
+
+
 def test_documents_of_another_version(tmp_path: Path) -> None:
     """What another version remembered in another form is counted, and the rest goes on."""
     bench = Bench(tmp_path)
@@ -166,10 +187,12 @@ def test_documents_of_another_version(tmp_path: Path) -> None:
     everything = bench.table.everything()
     name = f"life/{bench.life('n2').fingerprint}"
     everything[name] = {**everything[name], "colour": "red"}
-    bench.memory.snapshot({**everything, "rule/x": None, "silences": [{"id": 1}]}, bench.now_ns)
+    alike = {"alike": {"rule": "hot"}, "those": {"colours": []}}
+    others = {"rule/x": None, "silences": [{"id": 1}], "alike/0": alike}
+    bench.memory.snapshot({**everything, **others}, bench.now_ns)
 
     bench.restart()
-    assert bench.table.counts["unreadable"] == 2
+    assert bench.table.counts["unreadable"] == 2 and bench.memory.counts["unreadable"] == 1
     assert bench.step({"n1": 1, "n2": 1}) == ["hot firing 1"]
     bench.memory.close()
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from alert_tools import EPOCH, SECOND, Bench
-from test_alert_storm import MANY, RECEIVERS, STORMY, TWO, Pair, changes_of
+from test_alert_storm import MANY, RECEIVERS, STORMY, Pair, changes_of
 
 from rnts.alerts.flapping import Flapping
 from rnts.alerts.handed import Batch
-from rnts.alerts.life import FIRING, RECOVERING, RESOLVED
+from rnts.alerts.life import FIRING, PENDING, RECOVERING, RESOLVED
 from rnts.alerts.life_documents import ALIKE
 from rnts.alerts.rule import Rule
+from rnts.alerts.suppression import Silence
 from rnts.reflex.change import Certainty
 
 ALL = list(range(MANY))
@@ -87,16 +88,33 @@ def test_alerts_that_waited_fire_together(tmp_path: Path) -> None:
     assert pair.moved == 3 * MANY and pair.states == {RESOLVED: MANY}
 
 
-@pytest.mark.parametrize("reason", ["pending", "flapping", "unsettled", "warning"])
+@pytest.mark.parametrize("severity", ["critical", "warning"])
+def test_alerts_that_never_fire_go_and_come_together(tmp_path: Path, severity: str) -> None:
+    """Nobody hears of them, and nothing of them is kept; the next time they are new ones."""
+    pair = Moving(tmp_path, rules=(replace(STORMY, for_ns=2 * SECOND, severity=severity),))
+    for times in (1, 2):
+        assert pair.step(TRUE) == [] == pair.step(TRUE) and pair.states == {PENDING: MANY}
+        assert pair.step(FALSE) == [] and pair.states == {}
+        assert pair.storms == times and pair.moved == 2 * times * MANY
+
+
+def test_warnings_go_on_together_and_wait_for_their_groups(tmp_path: Path) -> None:
+    """They begin, recover and come back by columns, and are told when their groups have waited."""
+    waits = [replace(each, group_wait_ns=2 * SECOND) for each in RECEIVERS]
+    pair = Moving(tmp_path, rules=(replace(STORMY, severity="warning"),), receivers=waits)
+    assert pair.step(TRUE) == [] == pair.step(TRUE)
+    assert max(pair.step(TRUE)) == "hot firing 75"
+    assert pair.step(FALSE) == [] == pair.step(FALSE) and pair.states == {RESOLVED: MANY}
+    assert max(pair.step(FALSE)) == "hot resolved 75"
+    assert pair.storms == 1 and pair.moved == 5 * MANY
+
+
+@pytest.mark.parametrize("reason", ["flapping", "unsettled"])
 def test_what_has_more_to_tell_is_looked_at_singly(tmp_path: Path, reason: str) -> None:
-    """Alerts that never fired, that flap, or of which a receiver has yet to hear."""
+    """Alerts that flap, or of which a receiver has yet to hear."""
     others: dict[str, Any] = {}
-    if reason == "pending":
-        others["rules"] = (replace(STORMY, for_ns=9 * SECOND),)
-    elif reason == "flapping":
+    if reason == "flapping":
         others["flapping"] = Flapping(begins_at=2, ends_below=1)
-    elif reason == "warning":
-        others["rules"] = (replace(STORMY, severity="warning"),)
     pair = Moving(tmp_path, **others)
     if reason == "unsettled":  # what was told singly is looked at once more
         handed = [changes_of([each], 1.0, [2.0]) for each in (*ALL, 0)]
@@ -107,19 +125,25 @@ def test_what_has_more_to_tell_is_looked_at_singly(tmp_path: Path, reason: str) 
     assert not pair.moved
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(8))
 def test_whatever_goes_on_whole_is_as_if_it_went_on_singly(tmp_path: Path, seed: int) -> None:
     """Parts in any order, certain or not, kept firing or not, with limits and policies."""
     chance, certain = random.Random(seed), random.Random(seed)
     rule = replace(
-        TWO,
+        STORMY,
+        severity=chance.choice(("critical", "warning", "info")),
         for_ns=chance.choice((0, 0, 2 * SECOND)),
         keep_firing_ns=chance.choice((0, 2 * SECOND)),
         limit=chance.choice((1_000, 120)),
         no_data=chance.choice(("keep", "ok", "resolve", "alert")),
     )
-    pair = Moving(tmp_path, rules=(rule,), receivers=RECEIVERS[:2], flapping=Flapping())
+    waits = [replace(each, group_wait_ns=chance.choice((0, 3 * SECOND))) for each in RECEIVERS]
+    pair = Moving(tmp_path, rules=(rule,), receivers=waits, flapping=Flapping())
     for _ in range(9):
+        if chance.random() < 0.2:
+            until_ns = EPOCH + pair.whole.now_ns + 3 * SECOND
+            for bench in pair.both:
+                bench.table.add_silence(Silence("s", (("group", "g3"),), "ann", until_ns))
         handed = []
         cut, step = chance.choice((0, 60, 110)), chance.choice((1, 1, 2))
         for part in (ALL[:cut:step], ALL[cut::step]):

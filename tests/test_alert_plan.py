@@ -20,7 +20,7 @@ from rnts.alerts.plan import Plan, make_plan, memory_folder
 from rnts.alerts.rule import Receiver
 from rnts.alerts.suppression import Inhibition
 from rnts.alerts.workshop import Workshop
-from rnts.errors import UsageError
+from rnts.errors import ConnectError, UsageError
 from rnts.model import METRICS
 from rnts.rules.bounds import bound_of, shown_readings, window_of
 from rnts.rules.condition import parse_condition
@@ -189,6 +189,24 @@ def test_actions_are_made_once() -> None:
     assert before["a"] is not before["b"]
     assert [before[name][0] is after[name][0] for name in "abc"] == [True, True, False]
     assert (after["c"][1].attempts, after["c"][1].open_ns) == (1, 2 * SECOND)
+
+
+def test_a_dry_run_takes_no_control_topic_from_who_acts() -> None:
+    """Two processes that act cannot have one address; one that only says what it would do has none.
+    What nobody hears is counted where people look."""
+    settings = load_file(ROOT / "config" / "alerts.yaml")
+    acts, says = Workshop(), Workshop(is_dry_run=True)
+    try:
+        says.make(settings)
+        action, _ = acts.make(settings)["trigger_emergency_protocol"]
+        with pytest.raises(ConnectError, match="another alert process listens at"):
+            Workshop().make(settings)
+        assert isinstance(action, PublishAction) and action._link is not None
+        action._link.publish(b"x", b"y")
+        assert acts.counts == {"unheard": 1} and says.counts == {}
+    finally:
+        acts.close()
+        says.close()
 
 
 def test_an_action_that_cannot_be_had_is_named() -> None:

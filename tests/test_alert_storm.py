@@ -122,9 +122,20 @@ def test_a_storm_tells_and_remembers_what_single_alerts_would(tmp_path: Path) ->
 def test_whatever_is_handed_in_whole_is_as_if_handed_in_singly(tmp_path: Path, seed: int) -> None:
     """Values unknown or not, several pieces, entities that come twice, limits, a few as well."""
     chance = random.Random(seed)
-    rule = replace(TWO, limit=chance.choice((1_000, 120)), no_data=chance.choice(("keep", "ok")))
-    pair, start = Pair(tmp_path, rules=(rule,), receivers=RECEIVERS[:2]), 0
+    rule = replace(
+        STORMY,
+        severity=chance.choice(("critical", "warning", "info")),
+        for_ns=chance.choice((0, 0, 2 * SECOND)),
+        limit=chance.choice((1_000, 120)),
+        no_data=chance.choice(("keep", "ok")),
+    )
+    waits = [replace(each, group_wait_ns=chance.choice((0, 3 * SECOND))) for each in RECEIVERS]
+    pair, start = Pair(tmp_path, rules=(rule,), receivers=waits), 0
     for _ in range(5):
+        if chance.random() < 0.2:
+            until_ns = EPOCH + pair.whole.now_ns + 3 * SECOND
+            for bench in pair.both:
+                bench.table.add_silence(Silence("s", (("neuron", "n7"),), "ann", until_ns))
         handed = []
         for _ in range(chance.choice((1, 1, 2))):
             count = chance.choice((1, 30, STORM_MIN, MANY))
@@ -136,6 +147,33 @@ def test_whatever_is_handed_in_whole_is_as_if_handed_in_singly(tmp_path: Path, s
             handed.append(changes_of(entities, chance.choice((1.0, 1.0, 0.0)), values))
             start += 300
         pair.step(*handed)
+        pair.step()
+
+
+@pytest.mark.parametrize("is_tight", [False, True])
+@pytest.mark.parametrize("severity", ["critical", "warning"])
+def test_keys_do_not_depend_on_who_comes_first(
+    tmp_path: Path, severity: str, is_tight: bool
+) -> None:
+    """The same alerts in one tick are told under the same keys, in any order and in pieces, also
+    where the rule has no places for all of them."""
+    rule = replace(STORMY, severity=severity, limit=120 if is_tight else 1_000)
+    found = set()
+    for number in range(4):
+        entities = list(range(MANY))
+        random.Random(number).shuffle(entities)
+        cut = (0, 40, 110, 0)[number]
+        pair = Pair(tmp_path / str(number), rules=(rule,))
+        parts = [part for part in (entities[:cut], entities[cut:]) if part]
+        pair.step(*(changes_of(part, 1.0, [2.0] * len(part)) for part in parts))
+        pair.step()
+        assert sum(each.count for each in pair.whole.delivered.got) == 3 * (
+            121 if is_tight else MANY
+        )
+        found.add(tuple(sorted(pair.whole.keys())))
+        groups = [each.group for each in pair.whole.delivered.got if each.receiver == "page"]
+        assert all({"group": f"g{group}"} in groups for group in range(7))
+    assert len(found) == 1
 
 
 def test_pieces_of_a_storm_are_told_together(tmp_path: Path) -> None:
@@ -147,8 +185,9 @@ def test_pieces_of_a_storm_are_told_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reason", ["silence", "inhibition", "flapping", "for", "warning"])
-def test_what_may_not_be_told_at_once_is_looked_at_singly(tmp_path: Path, reason: str) -> None:
-    """Whatever has to be known of each alert before it is told is known, also in a storm."""
+def test_what_may_not_be_told_at_once_is_told_singly(tmp_path: Path, reason: str) -> None:
+    """Whatever has to be known of each alert before it is told is known, also in a storm; where
+    some flap each is looked at."""
     hushed, rule = (("neuron", "n7"),), STORMY
     others: dict[str, Any] = {}
     if reason == "inhibition":
@@ -159,13 +198,14 @@ def test_what_may_not_be_told_at_once_is_looked_at_singly(tmp_path: Path, reason
         rule = replace(STORMY, for_ns=SECOND)
     elif reason == "warning":
         rule = replace(STORMY, severity="warning")
+    told = 0
     pair = Pair(tmp_path, rules=(rule,), **others)
     if reason == "silence":
         for bench in pair.both:
             bench.table.add_silence(Silence("s", hushed, "ann", 2 * EPOCH))
     for _ in range(3):
-        pair.step(changes_of(list(range(MANY)), 1.0, [2.0] * MANY))
-    assert pair.storms == 0
+        told += len(pair.step(changes_of(list(range(MANY)), 1.0, [2.0] * MANY)))
+    assert pair.storms == (reason != "flapping") and told
 
 
 def test_a_death_in_a_storm_tells_nothing_under_another_key(tmp_path: Path) -> None:
@@ -179,7 +219,7 @@ def test_a_death_in_a_storm_tells_nothing_under_another_key(tmp_path: Path) -> N
     assert len(bench.tick()) == 10
     keys = bench.keys()
     journal = (tmp_path / "alerts.journal").read_text()
-    assert journal.count("\n") == 1 and f'"{ALIKE}storm/0/hot"' in journal
+    assert journal.count("\n") == 1 and f'"{ALIKE}storm/0/hot/0"' in journal
     bench.restart()
     assert sorted(bench.keys()) == sorted(keys + keys)
     assert len(bench.table.lives.by_key) == MANY

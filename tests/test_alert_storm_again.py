@@ -106,7 +106,7 @@ def test_a_death_in_a_storm_that_came_again(tmp_path: Path) -> None:
     hand_in(ALL, truth=1.0)
     keys = bench.keys()[told:]
     *_, line = (tmp_path / "alerts.journal").read_text().splitlines()
-    assert [f'"{ALIKE}storm/{number}/hot"' in line for number in range(3)] == [True, True, False]
+    assert [f'"{ALIKE}storm/0/hot/{number}"' in line for number in range(3)] == [True, True, False]
     bench.restart()
     assert sorted(bench.keys()[told:]) == sorted(keys + keys)
     lives = bench.table.lives.by_key.values()

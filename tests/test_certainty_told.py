@@ -274,12 +274,12 @@ def test_many_alike_are_one_document_with_and_without_it() -> None:
         for place in range(20)
     ]
     (written,) = (json.loads(json.dumps(each)) for each in documents_of(lives).values())
-    read = [read_life(each, 0) for each in read_documents({"alike/0": written}).values()]
+    read = [read_life(each, 0) for each in read_documents({"alike/0": written}, Counter()).values()]
     assert {life.labels: life.certainty for life in read} == {
         life.labels: life.certainty for life in lives
     }
     del written["those"]["certain"]
-    read = [read_life(each, 0) for each in read_documents({"alike/0": written}).values()]
+    read = [read_life(each, 0) for each in read_documents({"alike/0": written}, Counter()).values()]
     assert [life.certainty for life in read] == [None] * 20
 
 

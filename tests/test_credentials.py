@@ -74,6 +74,8 @@ def test_settings_are_shown_without(more: list[str]) -> None:
         ({"url": f"chat.example.org/{SECRET}"}, "'chat.example.org/***' is no address"),
         ({"url": f"https://a:{SECRET}@h:x"}, "'https://***@h:x' is no address"),
         ({"url": f"https://h/a b?t={SECRET}"}, "'https://h/a b?t=***' has a space"),
+        ({"url": f"https://h/ä?t={SECRET}"}, "'https://h/ä?t=***' has more than ASCII"),
+        ({"headers": {"content-Type": SECRET}}, "content-Type is said by RNTS itself"),
         ({"headers": {"X-Token": 12345678 * 10**20}}, "*** does not fit into 64 bits"),
         ({"url": ["a", SECRET]}, "found a list of 2; expected a URL"),
     ],

@@ -1,5 +1,6 @@
 """Settings: where they are found, which source wins, and which a process refuses."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -205,6 +206,24 @@ def test_rules_may_name_actions_of_another_file(tmp_path: Path) -> None:
     (tmp_path / "etc.yaml").unlink()
     known = "no entry of actions has the name 'page'; known here: log, trigger_emergency_protocol"
     assert said() == [f"rnts.yaml:1:{rule.index('page') + 1}: alerts.0.action: {known}"]
+
+
+def test_what_a_command_could_not_be_given_is_refused() -> None:
+    """Zero bytes, names that are none, RNTS's own variables; and one name for two ways of telling,
+    of which one would hear nothing."""
+    page = {"name": "page", "kind": "command", "command": ["a"]}
+    own = "what begins with RNTS_ALERT_ is said by RNTS itself"
+    for wrong, words in (
+        ({"command": ["a", "b\0"]}, "a program takes no argument with a zero byte"),
+        ({"environment": {"A=B": "c"}}, "'A=B' is no name of a variable"),
+        ({"environment": {"A": "\0"}}, "its value has a zero byte"),
+        ({"environment": {"RNTS_ALERT_KEY": "c"}}, own),
+        ({"name": "team/log"}, "what is told this way is called 'team/log', as an action is"),
+    ):
+        team = {"name": "team", "actions": ["log"]}
+        text = json.dumps({"actions": [{**page, **wrong}], "receivers": [team]})
+        Path("rnts.yaml").write_text(text)
+        assert len(said()) == 1 and words in said()[0]
 
 
 def test_the_shipped_file_holds_every_setting_with_its_meaning() -> None:

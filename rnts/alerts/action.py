@@ -30,7 +30,8 @@ class Policy:
     """How hard an action is tried.
 
     attempts: in all; the wait between two doubles from `back_off_ns`, up to `back_off_ns_max`.
-    cooldown_ns: after one that worked, for which further ones are dropped unless critical.
+    cooldown_ns: after one that worked, for which further ones are dropped unless critical; the end
+        of what somebody was told never is.
     failures_max: notifications in a row after whose failure none is tried for `open_ns`.
     """
 

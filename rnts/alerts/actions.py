@@ -15,7 +15,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 
 from rnts.alerts.action import Action, Policy
-from rnts.alerts.notification import Notification
+from rnts.alerts.notification import RESOLVED_KIND, Notification
 from rnts.alerts.worker import Worker
 
 WORKERS = 2  # threads of each action, so that a slow one keeps no other waiting
@@ -128,7 +128,8 @@ class ActionPool:
             return "dry_run"
         if worker.waiting >= self._waiting_max:
             return "pool_full"
-        is_cooling = worker.is_cooling(time.monotonic_ns()) and not notification.is_critical
+        may_be_dropped = not notification.is_critical and RESOLVED_KIND not in notification.counts
+        is_cooling = may_be_dropped and worker.is_cooling(time.monotonic_ns())
         return "cooled_down" if is_cooling else None
 
     def _carry(self, worker: Worker, notification: Notification, failed: int) -> None:

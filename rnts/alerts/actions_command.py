@@ -12,10 +12,10 @@ from rnts.alerts.action import ActionError
 from rnts.alerts.notification import Notification
 from rnts.credentials import hide_arguments
 from rnts.process import SUPERVISED
+from rnts.settings_values import ALERT_VARIABLES
 from rnts.tuned import give_place
 
 OUTPUT_BYTES_MAX = 2_000  # of what a failed command said, to be shown
-_PREFIX = "RNTS_ALERT_"
 
 
 class CommandAction:
@@ -87,4 +87,4 @@ def _variables(notification: Notification) -> dict[str, str]:
         "TITLE": notification.title,
         "COUNT": str(notification.count),
     }
-    return {_PREFIX + name: value.replace("\0", "") for name, value in facts.items()}
+    return {ALERT_VARIABLES + name: value.replace("\0", "") for name, value in facts.items()}

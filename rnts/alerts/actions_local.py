@@ -32,17 +32,18 @@ class PublishAction:
     """Publishes it on a control topic: two parts, the topic and the notification as JSON.
 
     Whoever is not connected does not hear it: a topic has no memory. `is_immediate`: it does not
-    wait for anybody, so it needs no thread.
+    wait for anybody, so it needs no thread. Without a link it is only described.
     """
 
     is_immediate = True
 
-    def __init__(self, link: PublishLink, topic: str) -> None:
+    def __init__(self, link: PublishLink | None, topic: str) -> None:
         self._topic, self._link = topic, link
 
     def run(self, notification: Notification) -> None:
         """Publish it."""
         document = json.dumps(notification.document()).encode()
+        assert self._link is not None, "a dry run publishes nothing"
         try:
             self._link.publish(self._topic.encode(), document)
         except ConnectError as error:

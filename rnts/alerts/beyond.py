@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from rnts.alerts.handed import Leaving
 from rnts.alerts.rule import Labels
 
+OVERFLOW_LABELS: Labels = (("overflow", "limit"),)  # of the alert that they are together
 BEYOND_MAX = 1_000_000  # entities of a rule that are known
 
 

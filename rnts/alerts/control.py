@@ -16,6 +16,7 @@ from rnts.alerts.reports import Reports
 from rnts.alerts.rule import SEVERITIES, Labels
 from rnts.alerts.suppression import Silence, make_matchable
 from rnts.alerts.table import AlertTable
+from rnts.durations import DURATION_NS_MAX
 from rnts.errors import ConnectError, RntsError, UsageError
 from rnts.links.zmq import QueryLink
 from rnts.reflex.told_certainty import seen_document
@@ -24,7 +25,12 @@ from rnts.settings_values import check_labels
 
 REPORT = "report"  # the type of what stream processors say
 LISTED_MAX = 1_000
+WORDS_MAX = 10_000  # of a silence: each snapshot has them
 TIMEOUT_MS = 5_000
+# What a request that is none may raise: other types, numbers without end, lists in lists in lists.
+_NO_REQUEST = (
+    KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, UsageError,
+)  # fmt: skip
 Document = dict[str, Any]
 
 
@@ -85,19 +91,23 @@ def answer(
         if request["type"] == REPORT:
             return json.dumps(reports.take(request, at)).encode()
         found = _ANSWERS[request["type"]](table, request, at)
-    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
+    except _NO_REQUEST as error:
         found = {"error": f"the request is refused: {error}"}
     return json.dumps({**found, "process": status()}).encode()
 
 
 def _add_silence(table: AlertTable, request: Document, at: Moment) -> Document:
     matchers = check_labels({str(name): str(value) for name, value in request["matchers"].items()})
+    author, comment = str(request["author"]), str(request.get("comment", ""))
+    lasts_ns = int(request["for_ns"])
+    if lasts_ns > DURATION_NS_MAX or len(author) + len(comment) > WORDS_MAX:
+        return {"error": f"a silence lasts a year, and says {WORDS_MAX} characters, at the most"}
     silence = Silence(
         secrets.token_hex(4),
         tuple(sorted(matchers.items())),
-        str(request["author"]),
-        at.wall_ns + int(request["for_ns"]),
-        str(request.get("comment", "")),
+        author,
+        at.wall_ns + lasts_ns,
+        comment,
         at.wall_ns,
     )
     if not table.add_silence(silence):

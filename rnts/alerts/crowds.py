@@ -1,20 +1,23 @@
 """What comes of many alerts at once: storms that begin, and alerts that go on as one of them does.
 
+What is critical, and nothing hushes, they tell as well; of all others somebody has to hear later.
+
 Batches of which neither can be said are left to be taken apart. Nothing of one rule depends on
 another one's, and of one rule each entity is in one batch only.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
-from rnts.alerts.beyond import Beyond
+from rnts.alerts.beyond import OVERFLOW_LABELS, Beyond
 from rnts.alerts.cohorts import find_cohorts
 from rnts.alerts.flapping import Flapping
-from rnts.alerts.handed import Batch, Handed, are_distinct
+from rnts.alerts.handed import Batch, Handed, are_distinct, in_order
 from rnts.alerts.life import RESOLVED, Key, Life, Moment
 from rnts.alerts.moves import Move, find_move
-from rnts.alerts.rule import Rule
+from rnts.alerts.rule import Labels, Rule
 from rnts.alerts.storm import Storm, is_storm
+from rnts.reflex.change import Changes
 
 
 class Crowds:
@@ -27,54 +30,68 @@ class Crowds:
         beyond: Beyond,
         handed: Handed,
         counts: Counter[str],
+        shares_group: Callable[[Rule, Changes], bool],
     ) -> None:
+        """shares_group: whether some are told with the alert of those beyond a rule's limit."""
         self.storms: list[Storm] = []
         self.moves: list[Move] = []
         self._grown, self._active, self._beyond = grown, active, beyond
-        self._handed, self._counts = handed, counts
+        self._handed, self._counts, self._shares_group = handed, counts, shares_group
 
     def take(
         self,
         rules: Mapping[str, Rule],
         touched: Iterable[Key],
-        unsettled: Iterable[Key],
+        unsettled: Container[str],
         flapping: Flapping | None,
+        is_hushed: bool,
         at: Moment,
     ) -> None:
         """Take in what can be: nothing of rules of which alerts are `touched` already.
 
-        unsettled: alerts of which somebody may have to hear; these do not go on with others.
+        unsettled: rules of whose alerts somebody may have to hear, so that no others are told first
         """
         self.storms, self.moves = [], []
         batches = self._handed.batches
         if not batches or self._handed.leaving or flapping is None:
             return
-        of_touched, of_unsettled = ({key.rule for key in keys} for keys in (touched, unsettled))
+        of_touched = {key.rule for key in touched}
         for name in [name for name in batches if name in rules and name not in of_touched]:
+            rule = rules[name]
+            tells = rule.is_critical and not is_hushed
             is_busy = self._handed.has_samples(name) or self._beyond.count(name)
             if is_busy or not are_distinct(batches[name]):
                 continue
             found = [
-                self._look(rules[name], batch, name in of_unsettled, flapping, at)
+                self._look(rule, batch, tells, name in unsettled, flapping, at)
                 for batch in batches[name]
             ]
             taken = [each for each in found if each is not None]
             # What is told of a group is one notification, so with others all are looked at singly.
-            if len(taken) == len(found) and sum(each.tells for each in taken) <= 1:
+            # So it is where places are few: who is over may leave one to somebody else.
+            is_tight = len(found) > 1 and any(
+                isinstance(each, Storm) and each.beyond for each in taken
+            )
+            if len(taken) == len(found) and sum(each.tells for each in taken) <= 1 and not is_tight:
                 del batches[name]
                 for each in taken:
                     self._go(each)
 
     def _look(
-        self, rule: Rule, batch: Batch, is_busy: bool, flapping: Flapping, at: Moment
+        self, rule: Rule, batch: Batch, tells: bool, is_busy: bool, flapping: Flapping, at: Moment
     ) -> Storm | Move | None:
         """What a batch is: a storm, or alerts that go on together; None if it is neither."""
         if batch.truth is None or batch.changes.worst:
             return None
+        overflow = self._grown.get(Key(rule.name, OVERFLOW_LABELS))
+        if overflow is not None and overflow.is_active:  # which may be told as well
+            tells = tells and not self._shares_group(rule, batch.changes)
         first = self._grown.get(Key(rule.name, batch.changes[0].labels))
         if batch.truth == 1 and (first is None or first.state == RESOLVED):
-            return self._storm(rule, batch, flapping, at)
-        return None if is_busy else find_move(rule, batch, self._grown, flapping, at)
+            return self._storm(rule, batch, tells, flapping, at)
+        if tells and is_busy:
+            return None
+        return find_move(rule, batch, tells, self._grown, flapping, at)
 
     def _go(self, found: Storm | Move) -> None:
         """Have it so."""
@@ -87,7 +104,9 @@ class Crowds:
         if found.beyond:
             self._beyond.add(name, found.beyond)
 
-    def _storm(self, rule: Rule, batch: Batch, flapping: Flapping, at: Moment) -> Storm | None:
+    def _storm(
+        self, rule: Rule, batch: Batch, tells: bool, flapping: Flapping, at: Moment
+    ) -> Storm | None:
         """A storm of as many as the rule has places for; None if it is none."""
         name, changes = rule.name, batch.changes
         room = rule.limit - len(self._active.get(name, ()))
@@ -96,11 +115,15 @@ class Crowds:
         cohorts = find_cohorts(rule, changes, self._grown, flapping, at)
         if cohorts is None:  # whoever fires already is not beyond the limit either
             return None
-        within = changes
+        within, beyond = changes, list[Labels]()
         if len(changes) > room:
-            within = changes[:room]
+            places, labels = in_order(changes.entities), changes.labels
+            within, beyond = changes.pick(places[:room]), [labels[place] for place in places[room:]]
             cohorts = find_cohorts(rule, within, self._grown, flapping, at)
             assert cohorts is not None, "as all of them, these have no alerts that go on"
-        storm = Storm(rule, within, cohorts, batch.event_ns, at, flapping)
-        storm.beyond = changes[room:].labels
+        tells = tells and not rule.for_ns
+        if tells and beyond:
+            tells = not self._shares_group(rule, within)
+        storm = Storm(rule, within, cohorts, batch.event_ns, at, flapping, tells)
+        storm.beyond = beyond
         return storm

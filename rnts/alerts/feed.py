@@ -165,7 +165,8 @@ class Feed:
                 watched.resolved.pop(change.labels, None)
             else:
                 watched.resolved[change.labels] = change.truth
-            if Key(watched.rule.name, change.labels) in self._lives.by_key:
+            is_known = Key(watched.rule.name, change.labels) in self._lives.by_key
+            if is_known and change.labels not in watched.listed:  # of the others it is no news
                 sample = watched.sample(change.labels, update.at_ns, now_ns)
                 if sample is not None:
                     self._lives.observe(watched.rule.name, change.labels, sample)

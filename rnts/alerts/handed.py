@@ -1,14 +1,17 @@
 """What is handed in for the next tick: samples, those of many entities, and entities that leave."""
 
 import math
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from rnts.alerts.life import Sample
+from rnts.alerts.notification import entity_of
 from rnts.alerts.rule import Labels
 from rnts.reflex.change import Changes, join_changes
 
+One = tuple[str, Labels, Sample]  # of a rule
 SAMPLES_MAX = 2_000_000  # of one tick
 
 
@@ -55,11 +58,24 @@ def are_distinct(batches: Sequence[Batch]) -> bool:
     return len(entities) == sum(len(batch.changes) for batch in batches)
 
 
+def in_order(entities: Sequence[str]) -> list[int]:
+    """The places of entities by what decides who has one of a rule's last places.
+
+    That is neither who came first, nor the name, by which one group would have them all. Of one
+    that is there twice the order stays.
+    """
+    codes = [zlib.crc32(entity.encode("utf-8", "surrogatepass")) for entity in entities]
+    if len(set(codes)) == len(codes):  # as nearly always, and integers are sorted twice as fast
+        return sorted(range(len(codes)), key=codes.__getitem__)
+    ranks = list(zip(codes, entities, strict=True))
+    return sorted(range(len(ranks)), key=ranks.__getitem__)
+
+
 class Handed:
     """Samples in their order; a rule has samples, or batches of many entities, or both."""
 
     def __init__(self, counts: Counter[str]) -> None:
-        self.samples: list[tuple[str, Labels, Sample]] = []
+        self.samples: list[One] = []
         self.batches: dict[str, list[Batch]] = {}  # by rules
         self.leaving: list[Labels] = []
         self._counts = counts
@@ -91,6 +107,14 @@ class Handed:
                 _, truth, value, worst, certainty = change
                 sample = Sample(truth, value, event_ns, resolve, worst, certainty=certainty)
                 self.observe(rule, change.labels, sample)
+
+    def in_order(self, has_room: Callable[[str, int], bool]) -> list[One]:
+        """All samples; who has one of a rule's last places does not depend on who came first."""
+        counts = Counter(name for name, _, _ in self.samples)
+        if all(has_room(name, count) for name, count in counts.items()):
+            return self.samples
+        places = in_order([entity_of(labels) for _, labels, _ in self.samples])
+        return [self.samples[place] for place in places]
 
     def has_samples(self, rule: str) -> bool:
         """Whether there are single samples of a rule."""

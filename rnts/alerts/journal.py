@@ -1,12 +1,15 @@
 """Lines that can be cut anywhere: each is a checksum and JSON, and is whole or is none."""
 
+import errno
 import json
 import os
+import stat
 import zlib
 from pathlib import Path
 from typing import Any
 
 _MODE = 0o600
+_FIELDS = {"number", "steady_ns", "documents"}
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # to make one takes as long as a line
 
 
@@ -21,8 +24,11 @@ def read_line(line: bytes) -> dict[str, Any] | None:
     checksum, _, text = line.partition(b" ")
     if checksum != b"%08x" % zlib.crc32(text):
         return None
-    document = json.loads(text)
-    return document if isinstance(document, dict) else None
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):  # it has the checksum of what is no line of ours
+        return None
+    return document if isinstance(document, dict) and document.keys() >= _FIELDS else None
 
 
 def read_lines(raw: bytes) -> tuple[list[dict[str, Any]], int]:
@@ -38,11 +44,15 @@ def read_lines(raw: bytes) -> tuple[list[dict[str, Any]], int]:
 
 
 def read_file(path: Path) -> bytes:
-    """What a file holds; nothing where there is none."""
+    """What a file holds; nothing where there is none. Nothing else in its place is waited for."""
     try:
-        return path.read_bytes()
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return b""
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, f"{path.name} is no plain file")
+        return file.read()
 
 
 def open_private(path: Path, flags: int) -> int:

@@ -3,6 +3,8 @@
 After a storm there are ten thousand of them: as one document each they took 200 ms of each second.
 """
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import Any
@@ -15,6 +17,7 @@ from rnts.reflex.packed import pack_changes, unpack_changes
 
 LIFE, ALIKE = "life/", "alike/"  # what names of documents begin with
 ALIKE_MIN = 8  # fewer have a document each
+log = logging.getLogger("rnts.alerts")
 _OF_EACH = ("labels", "value", "certainty")
 
 # With the values that need not be written down.
@@ -93,14 +96,21 @@ def document_of_alike(first: Life, those: Changes) -> dict[str, Any]:
     return {"alike": alike, "those": pack_changes(those)}
 
 
-def read_documents(documents: dict[str, Any]) -> dict[str, Any]:
-    """The documents with one of each life in place of those of several."""
+def read_documents(documents: dict[str, Any], counts: Counter[str]) -> dict[str, Any]:
+    """The documents with one of each life in place of those of several.
+
+    Those of another version are left out, and counted as `unreadable`.
+    """
     found: dict[str, Any] = {}
     for name, document in documents.items():
-        if name.startswith(ALIKE):
-            found.update(_each_of(document))
-        else:
+        if not name.startswith(ALIKE):
             found[name] = document
+            continue
+        try:
+            found.update(_each_of(document))
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            counts["unreadable"] += 1
+            log.warning("alerts that were remembered together cannot be read: %r", error)
     return found
 
 

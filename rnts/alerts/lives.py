@@ -1,9 +1,9 @@
 """The alerts of all rules: samples go in, each tick moves the lives that they are about."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
-from rnts.alerts.beyond import Beyond
+from rnts.alerts.beyond import OVERFLOW_LABELS, Beyond
 from rnts.alerts.crowds import Crowds
 from rnts.alerts.flapping import Flapping
 from rnts.alerts.handed import Batch, Handed, Leaving
@@ -12,8 +12,8 @@ from rnts.alerts.moves import Move
 from rnts.alerts.rounds import Rounds
 from rnts.alerts.rule import ALERT, Labels, Rule
 from rnts.alerts.storm import Storm
+from rnts.reflex.change import Changes
 
-OVERFLOW_LABELS: Labels = (("overflow", "limit"),)
 CHANGED_REASON, REMOVED_REASON = "the rule has changed", "the rule was removed"
 
 
@@ -30,6 +30,7 @@ class Lives:
         rules: Iterable[Rule],
         counts: Counter[str],
         is_due: Callable[[Life, Moment], bool] = lambda life, at: False,
+        shares_group: Callable[[Rule, Changes], bool] = lambda rule, changes: True,
     ) -> None:
         """`is_due`: whether time alone has changed what is to be told of a life."""
         self._is_due = is_due
@@ -43,7 +44,8 @@ class Lives:
         self._handed = Handed(counts)
         self._active: dict[str, dict[Key, None]] = {}  # in the order in which they began
         self._beyond = Beyond(counts)
-        self._crowds = Crowds(self.grown, self._active, self._beyond, self._handed, counts)
+        crowded = self.grown, self._active, self._beyond, self._handed
+        self._crowds = Crowds(*crowded, counts, shares_group)
         self._rounds = Rounds[Key]()
         self._restored_ns: int | None = None
 
@@ -99,17 +101,22 @@ class Lives:
             self._touch(key)
 
     def tick(
-        self, at: Moment, flapping: Flapping | None = None, unsettled: Iterable[Key] = ()
+        self,
+        at: Moment,
+        flapping: Flapping | None = None,
+        unsettled: Container[str] = (),
+        is_hushed: bool = False,
     ) -> None:
         """Move all lives on to this moment.
 
         flapping:   who calls tells what is in `storms` and `moves`, where none flaps by this
-        unsettled:  alerts of which somebody may have to hear
+        unsettled:  rules of whose alerts somebody may have to hear
+        is_hushed:  whether each alert has to be looked at before it may be told
         """
         assert self.by_key is self.grown
         self._end_changed(at)
         handed, crowds = self._handed, self._crowds
-        crowds.take(self.rules, self.touched, unsettled, flapping, at)
+        crowds.take(self.rules, self.touched, unsettled, flapping, is_hushed, at)
         self.moves = crowds.moves
         for name in list(handed.batches):
             handed.take_apart(name)
@@ -156,7 +163,7 @@ class Lives:
     def _take_samples(self, at: Moment) -> set[str]:
         """Give each sample to its life; the rules that were heard of."""
         heard = set()
-        for name, labels, sample in self._handed.samples:
+        for name, labels, sample in self._handed.in_order(self._has_room):
             rule = self.rules.get(name)
             if rule is None:
                 self._counts["unknown_rule"] += 1
@@ -174,6 +181,13 @@ class Lives:
         self._handed.samples.clear()
         return heard
 
+    def _has_room(self, name: str, count: int) -> bool:
+        """Whether a rule has places for so many more; one that is unknown needs none."""
+        return name not in self.rules or count <= self._room(self.rules[name])
+
+    def _room(self, rule: Rule) -> int:
+        return rule.limit - len(self._active.get(rule.name, ()))
+
     def _admit(self, rule: Rule, key: Key, sample: Sample, life: Life | None) -> Life | None:
         """The life that a sample is for, unless there is none, or no place for it."""
         if sample.truth == 0:
@@ -182,7 +196,7 @@ class Lives:
                 return life
         elif sample.truth != 1:
             return life
-        if len(self._active.get(rule.name, ())) >= rule.limit:
+        if self._room(rule) <= 0:
             if sample.truth == 0:
                 return life
             self._beyond.add(rule.name, (key.labels,))

@@ -23,6 +23,7 @@ from rnts.alerts.journal import (
 )
 from rnts.alerts.life_documents import read_documents
 from rnts.alerts.rule import SECOND_NS
+from rnts.errors import UsageError
 
 SNAPSHOT_EVERY_NS = SECOND_NS
 JOURNAL, SNAPSHOT = "alerts.journal", "alerts.snapshot"
@@ -53,12 +54,21 @@ class Memory:
         self._is_whole = True  # whether the files hold all that was handed in
 
     def restore(self) -> Remembered | None:
-        """What there is from before, or None; a torn tail is cut off and counted."""
-        snapshot = read_line(read_file(self._snapshot_path).removesuffix(b"\n") or b"-")
+        """What there is from before, or None; a torn tail is cut off and counted.
+
+        Raises UsageError where it cannot be read: to go on without it would forget everything.
+        """
+        try:
+            said, raw = read_file(self._snapshot_path), read_file(self._journal_path)
+        except OSError as error:
+            raise UsageError(
+                f"what alerts remember in {self._snapshot_path.parent} cannot be read: "
+                f"{error.strerror}; alerting.folder names another folder"
+            ) from error
+        snapshot = read_line(said.removesuffix(b"\n"))
         if snapshot is None and self._snapshot_path.exists():
             self.counts["snapshot_damaged"] += 1
             log.warning("%s is damaged; only the journal counts", self._snapshot_path)
-        raw = read_file(self._journal_path)
         lines, good = read_lines(raw)
         if good < len(raw):
             self.counts["torn_bytes"] += len(raw) - good
@@ -67,13 +77,11 @@ class Memory:
         self._bytes = good
         if snapshot is None and not lines:
             return None
-        documents = read_documents(snapshot["documents"]) if snapshot else {}
-        newest = snapshot or lines[0]
-        for line in lines:
-            if snapshot is not None and line["number"] <= snapshot["number"]:
-                continue
-            documents.update(read_documents(line["documents"]))
-            newest = line
+        documents, newest = {}, snapshot or lines[0]
+        for line in (snapshot, *lines) if snapshot else lines:
+            if snapshot is None or line is snapshot or line["number"] > snapshot["number"]:
+                documents.update(read_documents(line["documents"], self.counts))
+                newest = line
         self._number = newest["number"]
         found = {name: each for name, each in documents.items() if each is not None}
         return Remembered(found, newest["steady_ns"])

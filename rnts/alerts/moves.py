@@ -1,19 +1,31 @@
 """Many alerts of a rule that go on alike: what becomes of one of a cohort becomes of all of it.
 
-So ten thousand recoveries are a few steps of a life, and columns tell and remember them, as they do
-of alerts that were pending and fire. What is told and remembered is what each by itself would be.
-Alerts that begin or cease to wait, that flap, or of which somebody has yet to hear, go singly.
+So ten thousand recoveries are a few steps of a life, and columns remember them, as they do of
+alerts that were pending and fire, or are over. What is told and remembered is what each by itself
+would be. Columns also tell what is critical; there alerts of which somebody has yet to hear go
+singly. Alerts that flap do so always.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any, NamedTuple, cast
 
 from rnts.alerts.cohorts import COHORTS_MAX, alike
 from rnts.alerts.flapping import Flapping
 from rnts.alerts.handed import Batch
-from rnts.alerts.life import FIRING, PENDING, RECOVERING, RESOLVED, Key, Life, Moment, Sample, Told
+from rnts.alerts.life import (
+    FIRING,
+    INACTIVE,
+    PENDING,
+    RECOVERING,
+    RESOLVED,
+    Key,
+    Life,
+    Moment,
+    Sample,
+    Told,
+)
 from rnts.alerts.life_documents import documents_of_alike
 from rnts.alerts.many_told import tell_many
 from rnts.alerts.notification import FIRING_KIND, RESOLVED_KIND, Notice, Notification
@@ -21,7 +33,7 @@ from rnts.alerts.rule import ALERT, Receiver, Rule
 from rnts.reflex.change import Changes
 
 # States of those that move together when they are true, and when they are false.
-_TRUE, _FALSE = (PENDING, FIRING, RECOVERING), (FIRING, RECOVERING, RESOLVED)
+_TRUE, _FALSE = (PENDING, FIRING, RECOVERING), (PENDING, FIRING, RECOVERING, RESOLVED)
 
 
 class Part(NamedTuple):
@@ -43,18 +55,29 @@ class Part(NamedTuple):
         """Whether they end now."""
         return self.before.state != RESOLVED and self.after.state == RESOLVED
 
+    @property
+    def ceases(self) -> bool:
+        """Whether they have waited, and never fire."""
+        return self.before.state == PENDING and self.after.state == INACTIVE
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether somebody may have to hear of it, or nobody ever again."""
+        before, after = self.before, self.after
+        return (before.state, before.is_without_data) != (after.state, after.is_without_data)
+
 
 def find_move(
-    rule: Rule, batch: Batch, lives: Mapping[Key, Life], flapping: Flapping, at: Moment
+    rule: Rule, batch: Batch, tells: bool, lives: Mapping[Key, Life], flapping: Flapping, at: Moment
 ) -> "Move | None":
     """What becomes of those that a batch is about; None where each has to be looked at.
 
-    Nothing is changed before the move goes.
+    Nothing is changed before the move goes. tells: whether all receivers are told then.
     """
     changes, truth = batch.changes, batch.truth
     pairs = zip(repeat(rule.name), changes.labels, strict=False)  # plain ones are found as keys are
     found = list(map(lives.get, cast(Iterable[Key], pairs)))
-    if not rule.is_critical or truth not in (0, 1):
+    if truth not in (0, 1):
         return None
     if not all(found):
         if truth or rule.no_data == ALERT:
@@ -68,37 +91,40 @@ def find_move(
         return None
     parts, counts = [], Counter[str]()
     for places in cohorts:
-        part = _part(rule, batch, known[places[0]], places, flapping, at, counts)
+        part = _part(rule, batch, tells, known[places[0]], places, flapping, at, counts)
         if part is None:
             return None
         parts.append(part)
-    return Move(rule, changes, known, parts, counts, is_true=bool(truth))
+    return Move(rule, changes, known, parts, counts, bool(truth), tells)
 
 
 def _part(
-    rule: Rule, batch: Batch, first: Life, places: Sequence[int], flapping: Flapping, at: Moment,
-    counts: Counter[str],
+    rule: Rule, batch: Batch, tells: bool, first: Life, places: Sequence[int], flapping: Flapping,
+    at: Moment, counts: Counter[str],
 ) -> Part | None:  # fmt: skip
     """What becomes of a cohort, by its first; None where that is not so for all."""
     is_plain = not first.is_flapping and not first.worst and first.rule_digest == rule.digest
     if not is_plain or first.state not in (_TRUE if batch.truth else _FALSE):
         return None
-    if first.state == PENDING and first.told:  # somebody has yet to hear of the end before
+    if tells and first.state == PENDING and first.told:  # somebody has yet to hear of an end
         return None
     before, after = (first.copy(first.labels, first.value) for _ in range(2))
     tally: Counter[str] = Counter()
     sample = Sample(batch.truth or 0.0, first.value, batch.event_ns, batch.resolve)
     after.observe(rule, sample, at, tally)
-    if (after.state, after.is_without_data) != (before.state, before.is_without_data):
+    is_touched = (after.state, after.is_without_data) != (before.state, before.is_without_data)
+    if is_touched:
         flapping.look(after, at)
     if after.is_flapping:
         return None
     for name, count in tally.items():
         counts[name] += count * len(places)
-    if after.state == RESOLVED:
+    if tells and after.state == RESOLVED:
         after.told = {}
     signature = after.signature()
-    is_news = before.signature() != signature
+    # Of whom there is more to be found, that is what is remembered.
+    is_looked_at = is_touched and (not tells or after.state == INACTIVE)
+    is_news = before.signature() != signature and not is_looked_at
     if is_news:
         after.noted = signature
     return Part(places, before, after, first.told, is_news)
@@ -109,15 +135,22 @@ class Move:
 
     def __init__(
         self, rule: Rule, changes: Changes, lives: Sequence[Life], parts: Sequence[Part],
-        counts: Counter[str], is_true: bool,
+        counts: Counter[str], is_true: bool, may_tell: bool,
     ) -> None:  # fmt: skip
         self.rule, self._changes, self.lives, self._parts = rule, changes, lives, parts
-        self._counts, self._is_true = counts, is_true
+        self._counts, self._is_true, self._may_tell = counts, is_true, may_tell
 
     @property
     def tells(self) -> bool:
         """Whether something is told of them, and not only remembered."""
-        return any(part.begins or part.is_over for part in self._parts)
+        return self._may_tell and any(part.begins or part.is_over for part in self._parts)
+
+    def touched(self) -> Iterator[Key]:
+        """Alerts of which somebody may have to hear, or nobody ever again."""
+        for part in self._parts:
+            if part.ceases or (part.is_touched and not self._may_tell):
+                for life in self._lives_of(part):
+                    yield Key(self.rule.name, life.labels)
 
     def go(self, active: dict[Key, None], counts: Counter[str]) -> None:
         """Have each life be like the first of its cohort; `active`: those of the rule."""
@@ -140,12 +173,12 @@ class Move:
             news = {name: said for name, said in after.items() if said is not before.get(name)}
             lives = self._lives_of(part)
             deque(map(dict.update, map(vars, lives), repeat(news)), maxlen=0)
-            over += len(lives) if part.is_over else 0
+            over += len(lives) if part.is_over or part.ceases else 0
         if over == len(active):  # to take them out one by one takes as long as all of this
             active.clear()
         elif over:
             for part in self._parts:
-                for life in self._lives_of(part) if part.is_over else ():
+                for life in self._lives_of(part) if part.is_over or part.ceases else ():
                     active.pop(Key(self.rule.name, life.labels), None)
 
     def _lives_of(self, part: Part) -> Sequence[Life]:
@@ -168,7 +201,7 @@ class Move:
         """How often one is to be told that is none of these receivers."""
         known, of_rule = set(receivers), set(self.rule.receivers)
         return sum(
-            len(part.places) * len((of_rule | part.told.keys()) - known)
+            len(part.places) * len((of_rule if part.begins else part.told.keys()) - known)
             for part in self._parts
             if part.is_over or part.begins
         )

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from rnts.alerts.life import Key, Life
@@ -14,6 +15,10 @@ from rnts.alerts.storm import Storm
 Read = TypeVar("Read")
 
 log = logging.getLogger("rnts.alerts")
+_signed = attrgetter(
+    "state", "episode", "reason", "rule_digest", "flips", "is_flapping", "is_without_data",
+    "is_gone", "told",
+)  # fmt: skip
 
 
 class Notes:
@@ -22,6 +27,7 @@ class Notes:
     def __init__(self) -> None:
         self._lives: dict[Key, None] = {}
         self._storms: list[Storm] = []
+        self._begun: dict[str, Any] = {}  # documents of storms that others told of later
         self._moves: list[Move] = []
         self._names: dict[str, None] = {}
 
@@ -30,8 +36,14 @@ class Notes:
         self._names.update(dict.fromkeys(names))
 
     def note_storm(self, storm: Storm) -> None:
-        """Its alerts have begun, and those that are alike are one document."""
-        self._storms.append(storm)
+        """Its alerts have begun, and those that are alike are one document.
+
+        Where all are told that waits until they are; else it is what is so before anybody is told.
+        """
+        if storm.tells:
+            self._storms.append(storm)
+        else:
+            self._begun |= _documents_of_storm(storm, f"begun/{len(self._begun)}")
 
     def note_move(self, move: Move) -> None:
         """Its alerts go on alike."""
@@ -39,26 +51,34 @@ class Notes:
 
     def note_lives(self, keys: Mapping[Key, Life], lives: Mapping[Key, Life]) -> None:
         """Put down which of these have changed in more than their age."""
+        last, last_signature = None, None
         for key, life in keys.items():
-            signature = life.signature() if key in lives else None
+            signature = None
+            if key in lives:
+                if (signed := _signed(life)) != last:  # of thousands few are different
+                    last, last_signature = signed, life.signature()
+                signature = last_signature
             if signature != life.noted:
                 self._lives[key], life.noted = None, signature
 
     def take(self, lives: Mapping[Key, Life], read: Callable[[str], Any]) -> dict[str, Any]:
         """What has changed, by name, and None for what is gone; `read` has what is no life."""
-        found: dict[str, Any] = {
-            f"{ALIKE}storm/{number}/{storm.rule.name}": document
-            for storm in self._storms
-            for number, document in enumerate(storm.documents())
-        }
+        found = dict(self._begun)
+        for number, storm in enumerate(self._storms):
+            found |= _documents_of_storm(storm, f"storm/{number}")
         for number, move in enumerate(self._moves):
             found |= move.documents(f"move/{number}/{move.rule.name}")
         found.update(documents_of(lives[key] for key in self._lives if key in lives))
         gone = (key for key in self._lives if key not in lives)
         found.update((LIFE + fingerprint(*key), None) for key in gone)
         found.update((name, read(name)) for name in self._names)
-        self._storms, self._moves, self._lives, self._names = [], [], {}, {}
+        self._storms, self._moves, self._begun, self._lives, self._names = [], [], {}, {}, {}
         return found
+
+
+def _documents_of_storm(storm: Storm, name: str) -> dict[str, Any]:
+    documents = enumerate(storm.documents())
+    return {f"{ALIKE}{name}/{storm.rule.name}/{part}": document for part, document in documents}
 
 
 class Reader:

@@ -128,7 +128,7 @@ def _compose(
         group=group,
         title=" ".join(filter(None, (name, where, _said(whole.counts)))),
         count=whole.counts.total(),
-        counts=dict(whole.counts),
+        counts=dict(sorted(whole.counts.items())),
         wall_ns=wall_ns,
         alerts=[_listed(notice) for notice in first],
         worst=whole.worst,
@@ -142,10 +142,13 @@ def entity_of(labels: Labels) -> str:
 
 
 def _key_of_all(about: Iterable[tuple[str, Sequence[str]]], kind: str) -> str:
-    """A key of what is told of whom; a digest of ten thousand fingerprints would take 50 ms."""
-    digest = hashlib.blake2b(digest_size=8)
+    """A key of what is told of whom, in whatever order; ten thousand fingerprints take 50 ms."""
+    entities_of: dict[str, list[str]] = {}
     for what, entities in about:
-        digest.update("\n".join((what, *entities, "")).encode("utf-8", "surrogatepass"))
+        entities_of.setdefault(what, []).extend(entities)
+    digest = hashlib.blake2b(digest_size=8)
+    for what, those in sorted(entities_of.items()):
+        digest.update("\n".join((what, *sorted(those), "")).encode("utf-8", "surrogatepass"))
     return f"{digest.hexdigest()}-{kind}"
 
 
@@ -178,6 +181,7 @@ def _listed(notice: Notice) -> dict[str, Any]:
         "key": notice.key,
         "episode": notice.episode_key,
         "rule": rule.name,
+        "severity": rule.severity,
         "labels": dict(life.labels),
         "kind": notice.kind,
         "state": life.state,

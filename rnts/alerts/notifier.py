@@ -20,9 +20,10 @@ from rnts.alerts.notification import (
     build,
     told_of,
 )
-from rnts.alerts.rule import Receiver, Rule
+from rnts.alerts.rule import SEVERITIES, Receiver, Rule
 from rnts.alerts.storm import Storm
 from rnts.alerts.suppression import Inhibitor, Silences, make_matchable
+from rnts.reflex.change import Changes
 
 
 class Group(NamedTuple):
@@ -60,6 +61,7 @@ class Notifier:
         }
         repeats = [each.repeat_ns for each in self._receivers.values() if each.repeat_ns]
         self._repeat_ns_min = min(repeats, default=None)
+        self.wait_ns_min = min((each.group_wait_ns for each in self._receivers.values()), default=0)
 
     def is_due(self, life: Life, at: Moment) -> bool:
         """Whether somebody may have to be told of it again."""
@@ -68,18 +70,31 @@ class Notifier:
         before_ns = at.steady_ns - self._repeat_ns_min
         return any(told.at_ns <= before_ns for told in life.told.values())
 
+    def shares_group(self, rule: Rule, changes: Changes) -> bool:
+        """Whether some are told with the alert of those beyond a limit, which has no labels."""
+        columns = dict(zip(changes.names, changes.columns, strict=True))
+        for receiver in filter(None, map(self._receivers.get, rule.receivers)):
+            by = [columns[label] for label in receiver.group_by if label in columns]
+            if not by or not all(map(any, zip(*by, strict=True))):
+                return True
+        return False
+
     def notify(
         self, unsettled: Iterable[tuple[Life, Rule]], at: Moment
-    ) -> tuple[list[Notification], list[Life]]:
-        """What is to be told now, and the alerts of which everybody knows all that there is."""
+    ) -> tuple[list[Notification], list[Life], dict[str, int]]:
+        """What is to be told now, and the alerts of which everybody knows all that there is.
+
+        Last come rules of which nothing is to be told before a time, if nothing else happens.
+        """
         groups: dict[Group, list[Notice]] = {}
         settled = []
+        is_hushed = self._inhibitor.is_needed or bool(self._silences.by_id)
         for life, rule in unsettled:
-            is_settled, is_held_back = True, self._is_held_back(life, rule, at)
+            is_settled, is_held_back = True, is_hushed and self._is_held_back(life, rule, at)
             for name in dict.fromkeys((*rule.receivers, *life.told)):
                 receiver = self._receivers.get(name)
                 if receiver is None:  # it was removed: there is nobody who could hear of the end
-                    self.counts["unknown_receiver"] += 1
+                    self.counts["unknown_receiver"] += name in life.told or life.is_firing
                     life.tell(name, None)
                     continue
                 notice = self._notice(life, rule, receiver, at)
@@ -93,16 +108,18 @@ class Notifier:
                 groups.setdefault(Group(name, rule.name, values), []).append(notice)
             if is_settled:
                 settled.append(life)
+        due: dict[str, dict[Group, list[Notice]]] = {}
+        asleep_ns: dict[str, int] = {}
+        for group, notices in groups.items():
+            due_ns = _due_ns(self._receivers[group.receiver], notices)
+            asleep_ns[group.rule] = min(due_ns, asleep_ns.get(group.rule, due_ns))
+            if at.steady_ns >= due_ns:
+                due.setdefault(group.receiver, {})[group] = notices
         told = []
         for name, receiver in self._receivers.items():
-            due = {
-                group: notices
-                for group, notices in groups.items()
-                if group.receiver == name and _is_due(receiver, notices, at)
-            }
-            if due:
-                told += self._tell(receiver, due, at)
-        return told, settled
+            if name in due:
+                told += self._tell(receiver, due[name], at)
+        return told, settled, asleep_ns
 
     def notify_storm(self, storm: Storm, at: Moment) -> list[Notification]:
         """What is to be told of alerts of which nobody knows anything, and nothing holds back."""
@@ -136,7 +153,7 @@ class Notifier:
 
     def _is_held_back(self, life: Life, rule: Rule, at: Moment) -> bool:
         """Whether a silence or another alert covers it; then what fires is not told."""
-        if not life.is_firing or not (self._inhibitor.is_needed or self._silences.by_id):
+        if not life.is_firing:
             return False
         labels = make_matchable(rule.name, rule.severity, life.labels)
         is_silenced = self._silences.covers(labels, at.wall_ns)
@@ -178,7 +195,7 @@ class Notifier:
         told = []
         # A critical one needs no token, and takes one from the others where there is one.
         waiting = []
-        for group, notices in due.items():
+        for group, notices in sorted(due.items(), key=_rank):
             if notices[0].rule.is_critical:
                 told.append(self._one(receiver, group, notices, at))
                 bucket.take()
@@ -199,11 +216,8 @@ class Notifier:
     def _one(
         self, receiver: Receiver, group: Group, notices: list[Notice], at: Moment
     ) -> Notification:
-        shown = {
-            label: value
-            for label, value in zip(receiver.group_by, group.values, strict=True)
-            if value
-        }
+        pairs = zip(receiver.group_by, group.values, strict=True)
+        shown = {label: value for label, value in pairs if value}
         return self._said(receiver, notices, shown, at, is_digest=False)
 
     def _said(
@@ -223,9 +237,14 @@ class Notifier:
         return notification
 
 
-def _is_due(receiver: Receiver, notices: list[Notice], at: Moment) -> bool:
-    """Whether the group has waited for others long enough; one that is critical does not wait."""
+def _rank(one: tuple[Group, list[Notice]]) -> tuple[int, Group]:
+    """Who gets a token first: what is worse, and then by name, not by who came first."""
+    group, notices = one
+    return -SEVERITIES.index(notices[0].rule.severity), group
+
+
+def _due_ns(receiver: Receiver, notices: list[Notice]) -> int:
+    """When the group has waited for others long enough; one that is critical does not wait."""
     if notices[0].rule.is_critical:
-        return True
-    oldest_ns = min(notice.life.changed_ns for notice in notices)
-    return at.steady_ns >= oldest_ns + receiver.group_wait_ns
+        return 0
+    return min(notice.life.changed_ns for notice in notices) + receiver.group_wait_ns

@@ -146,6 +146,7 @@ class AlertService:
             "counts": {
                 "alerts": dict(self.table.counts),
                 "actions": dict(self.pool.counts),
+                "control": dict(self._workshop.counts),
                 "memory": dict(self._desk.memory.counts),
                 "feed": dict(self.feed_counts),
                 "reports": dict(self.report_counts),

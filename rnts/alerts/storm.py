@@ -1,7 +1,8 @@
-"""Many alerts of a rule that fire at once: told from columns, before each of them has a life.
+"""Many alerts of a rule that begin at once: from columns, before each of them has a life.
 
-What is told and remembered is what single lives would tell and remember, and each has its life
-afterwards: to make 10,000 of them takes 20 ms, which no notification has to wait for.
+Where they are told at once that comes first: what is told and remembered is what single lives would
+tell and remember, and to make 10,000 of them takes 20 ms, which no notification has to wait for.
+Others, which wait for their `for` or their group, have their lives before anybody may be told.
 """
 
 from collections import Counter
@@ -10,7 +11,7 @@ from typing import Any
 
 from rnts.alerts.cohorts import Cohort
 from rnts.alerts.flapping import Flapping
-from rnts.alerts.life import FIRING, Key, Life, Moment, Sample, Told
+from rnts.alerts.life import FIRING, PENDING, Key, Life, Moment, Sample, Told
 from rnts.alerts.life_documents import document_of_alike
 from rnts.alerts.many_told import tell_many
 from rnts.alerts.notification import FIRING_KIND, Notice, Notification, entity_of
@@ -21,9 +22,12 @@ STORM_MIN = 100  # fewer are taken one by one
 
 
 def may_storm(rule: Rule, changes: Changes) -> bool:
-    """Whether these would all fire now, and be told at once, had none of them a life yet."""
-    is_at_once = rule.is_critical and not rule.for_ns
-    return is_at_once and not changes.worst and set(changes.truths) == {1.0}
+    """Whether these would all begin now, had none of them a life yet.
+
+    Of what is told at once a few may be the first of many, who are told together.
+    """
+    are_enough = len(changes) >= STORM_MIN or (rule.is_critical and not rule.for_ns)
+    return are_enough and not changes.worst and set(changes.truths) == {1.0}
 
 
 def is_storm(rule: Rule, changes: Changes) -> bool:
@@ -35,10 +39,9 @@ class Storm:
     """Entities whose alerts begin at one moment; each cohort is told and remembered by its first.
 
     flapping:  by which none of them flaps
+    tells:     whether all receivers are told now, from the columns
     beyond:    for whom the rule has no place
     """
-
-    tells = True  # something, to somebody
 
     def __init__(
         self,
@@ -48,8 +51,9 @@ class Storm:
         event_ns: int,
         at: Moment,
         flapping: Flapping,
+        tells: bool,
     ) -> None:
-        self.rule, self._cohorts = rule, cohorts
+        self.rule, self._cohorts, self.tells = rule, cohorts, tells
         self._changes, self._at = changes, at
         self.beyond: list[Labels] = []
         self._entities: set[str] | None = None
@@ -72,8 +76,13 @@ class Storm:
         sample = Sample(1.0, value, event_ns, certainty=certainty)
         life.observe(self.rule, sample, self._at, Counter())
         flapping.look(life, self._at)
-        assert life.state == FIRING and not life.is_flapping
+        assert life.state == (PENDING if self.rule.for_ns else FIRING) and not life.is_flapping
         return life
+
+    @property
+    def are_to_be_told(self) -> bool:
+        """Whether somebody has to hear of them who has not."""
+        return not self.tells and not self.rule.for_ns
 
     def _life(self, place: int) -> Life:
         """The life of one of them."""
@@ -106,10 +115,13 @@ class Storm:
         life = self._life(place)
         return Notice(life, self.rule, FIRING_KIND, life.episode)
 
-    def documents(self) -> list[dict[str, Any]]:
-        """What is remembered of all of them, a cohort each; they have been told."""
+    def settle(self) -> None:
+        """Who is told from the columns was told; what is so now is what is remembered."""
         for life in self._made.values():
             life.noted = life.signature()
+
+    def documents(self) -> list[dict[str, Any]]:
+        """What is remembered of all of them, a cohort each."""
         if len(self._cohorts) == 1:
             return [document_of_alike(self._first_of[0], self._changes)]
         return [

@@ -17,6 +17,7 @@ from rnts.alerts.lives import Lives
 from rnts.alerts.notes import Notes, Reader
 from rnts.alerts.notification import Notification, read_notification
 from rnts.alerts.notifier import Notifier
+from rnts.alerts.outbox import OUT, Outbox, outbox_name
 from rnts.alerts.rule import Receiver, Rule, make_labels, read_rule
 from rnts.alerts.suppression import (
     Inhibition,
@@ -26,9 +27,10 @@ from rnts.alerts.suppression import (
     make_matchable,
     matches,
 )
+from rnts.alerts.unsettled import Unsettled
+from rnts.reflex.change import Changes
 
-OUTBOX_MAX = 10_000  # notifications that nobody has delivered yet
-OUT, RULE, SILENCES = "out/", "rule/", "silences"
+RULE, SILENCES = "rule/", "silences"
 Documents = dict[str, Any]
 
 
@@ -43,14 +45,14 @@ class AlertTable:
         flapping: Flapping | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
-        self.lives = Lives(rules, self.counts, self._is_due)
+        self.lives = Lives(rules, self.counts, self._is_due, self._shares_group)
         self.silences = Silences()
-        self.outbox: dict[str, Notification] = {}
         self._inhibitor = Inhibitor(inhibitions)
         self._notifier = Notifier(receivers, self._inhibitor, self.silences, self.counts)
         self._flapping = flapping or Flapping()
-        self._unsettled: dict[Key, None] = {}  # of which a receiver may have to hear, in order
+        self._unsettled = Unsettled()
         self._notes = Notes()
+        self.outbox = Outbox(self._notes, self.counts)
         self._notes.note(*map(RULE.__add__, self.lives.rules))
 
     def observe(
@@ -104,9 +106,7 @@ class AlertTable:
 
     def settle(self, notification: Notification) -> None:
         """It needs no more telling: it was delivered, or given up and counted."""
-        name = OUT + outbox_name(notification)
-        if self.outbox.pop(name, None) is not None:
-            self._notes.note(name)
+        self.outbox.settle(notification)
 
     def tick(self, now_ns: int, wall_ns: int) -> list[Notification]:
         """Take in what was handed in, and return what is to be told from now on.
@@ -115,12 +115,12 @@ class AlertTable:
         """
         at = Moment(now_ns, wall_ns)
         self.grow()
-        self.lives.tick(at, None if self._is_hushed() else self._flapping, self._unsettled)
-        told = self._tell_many(at)
+        self.lives.tick(at, self._flapping, self._unsettled, self._is_hushed())
+        told = self._take_many(at)
         self._end_silences(at)
         for key in self.lives.touched:
             self._flapping.look(self.lives.grown[key], at)
-        self._unsettled.update(self.lives.touched)
+        self._unsettled.add(self.lives.touched)
         self.lives.touched.clear()
         return told + self._notify(at)
 
@@ -128,21 +128,37 @@ class AlertTable:
         """Whether time alone has changed what is to be told of a life."""
         return self._flapping.is_due(life, at) or self._notifier.is_due(life, at)
 
+    def _shares_group(self, rule: Rule, changes: Changes) -> bool:
+        return self._notifier.shares_group(rule, changes)
+
     def _is_hushed(self) -> bool:
         """Whether each alert has to be looked at before it may be told."""
         return bool(self.silences.by_id) or self._inhibitor.is_needed
 
-    def _tell_many(self, at: Moment) -> list[Notification]:
-        """Tell, and put down, what became of many alike."""
-        told = []
-        for storm in self.lives.storms:
-            told += self._notifier.notify_storm(storm, at)
+    def _take_many(self, at: Moment) -> list[Notification]:
+        """Tell, and put down, what became of many alike; lives wait for who is told at once."""
+        told, storms = [], self.lives.storms
+        for storm in storms:
+            if storm.tells:
+                told += self._notifier.notify_storm(storm, at)
+            storm.settle()
             self._notes.note_storm(storm)
+        if not all(storm.tells for storm in storms):
+            self.grow()
+        for storm in storms:
+            if storm.are_to_be_told:
+                name = storm.rule.name
+                is_alone = name not in self._unsettled
+                self._unsettled.add(Key(name, labels) for labels in storm.labels())
+                if is_alone and not storm.rule.is_critical:
+                    self._unsettled.sleep({name: at.steady_ns + self._notifier.wait_ns_min})
         for move in self.lives.moves:
-            told += self._notifier.notify_move(move, at)
+            if move.tells:
+                told += self._notifier.notify_move(move, at)
             self._notes.note_move(move)
+            self._unsettled.add(move.touched())
         for notification in told:
-            self._post(notification)
+            self.outbox.post(notification)
         return told
 
     def grow(self) -> None:
@@ -169,31 +185,21 @@ class AlertTable:
                 for life in by_key.values()
                 if life.is_firing
             )
-        lives = {key: by_key[key] for key in self._unsettled}
-        told, settled = self._notifier.notify(
+        awake = self._unsettled.awake(at.steady_ns, self._is_hushed())
+        lives = {key: by_key[key] for key in awake}
+        told, settled, asleep_ns = self._notifier.notify(
             [(life, rule_of(life)) for life in lives.values()], at
         )
+        self._unsettled.sleep(asleep_ns)
         for notification in told:
-            self._post(notification)
+            self.outbox.post(notification)
         for life in settled:
             key = Key(life.rule, life.labels)
-            del self._unsettled[key]
+            self._unsettled.settle(key)
             if not self.lives.is_kept(life):
                 self.lives.forget(key)
         self._notes.note_lives(lives, by_key)
         return told
-
-    def _post(self, notification: Notification) -> None:
-        """Remember a notification until it is delivered; what is critical is never given up."""
-        if len(self.outbox) >= OUTBOX_MAX:
-            oldest = next((n for n, each in self.outbox.items() if not each.is_critical), None)
-            if oldest is not None:
-                del self.outbox[oldest]
-                self._notes.note(oldest)
-                self.counts["outbox_full"] += 1
-        name = OUT + outbox_name(notification)
-        self.outbox[name] = notification
-        self._notes.note(name)
 
     def changes(self) -> Documents:
         """What has changed since the last call, by name; None for what is gone."""
@@ -240,10 +246,5 @@ class AlertTable:
         self._notes.note(*(RULE + rule.name for rule in rules))
         self.lives.restore([x for x in lives if x.rule in known], Moment(now_ns, wall_ns))
         for notification in reader.read(OUT, read_notification):
-            self.outbox[OUT + outbox_name(notification)] = notification
+            self.outbox[outbox_name(notification)] = notification
         return list(self.outbox.values())
-
-
-def outbox_name(notification: Notification) -> str:
-    """What tells a notification from all others: its receiver and its idempotency key."""
-    return f"{notification.receiver}/{notification.key}"

@@ -19,7 +19,7 @@ def found_of_many(watched: Watched, update: Update) -> list[Batch]:
         return []
     if may_storm(watched.rule, changes):
         return [_true(watched, changes, update.at_ns)]
-    if not _are_many(watched, changes) or watched.unheard or watched.early:
+    if not _are_many(changes) or watched.unheard or watched.early:
         return []
     parts = _by_truth(changes)
     batches = [_true(watched, part, update.at_ns) for part in parts if part.truths[0]]
@@ -36,7 +36,7 @@ def found_resolved(watched: Watched, update: Update) -> Batch | None:
     Of whoever is true there is nothing new yet.
     """
     changes = update.changes
-    if not isinstance(changes, Changes) or not _are_many(watched, changes) or not watched.is_told:
+    if not isinstance(changes, Changes) or not _are_many(changes) or not watched.is_told:
         return None
     parts = _by_truth(changes)
     if len(parts) != 1 or watched.unheard or watched.early:
@@ -56,7 +56,7 @@ def found_resolved(watched: Watched, update: Update) -> Batch | None:
 def found_again(watched: Watched, wanted: Iterable[Labels], at_ns: int) -> list[Batch]:
     """What still is so of these, who are listed or have alerts; nothing where they are few."""
     labels = list(wanted)
-    if not _are_many(watched, labels) or watched.unheard or watched.early:
+    if not _are_many(labels) or watched.unheard or watched.early:
         return []
     if not watched.is_told or watched.rule.no_data == ALERT:
         return []
@@ -78,8 +78,8 @@ def found_again(watched: Watched, wanted: Iterable[Labels], at_ns: int) -> list[
     return batches
 
 
-def _are_many(watched: Watched, those: Sequence[object]) -> bool:
-    return len(those) >= STORM_MIN and watched.rule.is_critical
+def _are_many(those: Sequence[object]) -> bool:
+    return len(those) >= STORM_MIN
 
 
 def _by_truth(changes: Changes) -> list[Changes]:
@@ -99,6 +99,8 @@ def _by_truth(changes: Changes) -> list[Changes]:
 def _true(watched: Watched, changes: Changes, at_ns: int) -> Batch:
     if watched.unheard:
         watched.unheard.difference_update(changes.labels)
+    if watched.early:
+        watched.early.difference_update(changes.labels)
     watched.list_late(changes)
     return Batch(changes, at_ns)
 

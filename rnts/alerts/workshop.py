@@ -1,5 +1,6 @@
 """Makes actions out of settings; what has not changed is made once."""
 
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,9 +31,13 @@ class Made(NamedTuple):
 
 
 class Workshop:
-    """Keeps what it made, and the control topics that it publishes on until it is closed."""
+    """Keeps what it made, and the control topics that it publishes on until it is closed.
 
-    def __init__(self) -> None:
+    Of a dry run actions are only described: it takes no control topic from who acts.
+    """
+
+    def __init__(self, is_dry_run: bool = False) -> None:
+        self._is_dry_run = is_dry_run
         self._made: dict[str, Made] = {}
         self._links: dict[str, PublishLink] = {}
 
@@ -50,6 +55,11 @@ class Workshop:
         made = {name: self._one(each) for name, each in said.items()}
         self._made = made
         return {name: (each.action, each.policy) for name, each in made.items()}
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What was published on control topics, and what nobody heard."""
+        return sum((link.counts for link in self._links.values()), Counter())
 
     def close(self) -> None:
         """Close the control topics."""
@@ -80,7 +90,8 @@ class Workshop:
         if said.kind == "apprise":
             return AppriseAction(url)
         if said.kind == "publish":
-            return PublishAction(self._link(said.endpoint), said.topic or said.name)
+            link = None if self._is_dry_run else self._link(said.endpoint)
+            return PublishAction(link, said.topic or said.name)
         return LogAction()
 
     def _link(self, endpoint: str | None) -> PublishLink:

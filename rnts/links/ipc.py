@@ -5,8 +5,8 @@ import socket
 from rnts.errors import ConnectError
 
 
-def claim_ipc(endpoint: str) -> socket.socket | None:
-    """Hold an ipc address for this process; None for another kind of address.
+def claim_ipc(endpoint: str, owner: str = "aggregator") -> socket.socket | None:
+    """Hold an ipc address for this process, which is an `owner`; None for another kind of address.
 
     An abstract socket does it: the kernel frees it with the process, however that ends.
     """
@@ -17,5 +17,5 @@ def claim_ipc(endpoint: str) -> socket.socket | None:
         guard.bind("\0rnts-guard:" + endpoint[-90:])
     except OSError as error:
         guard.close()
-        raise ConnectError(f"another aggregator listens at {endpoint}") from error
+        raise ConnectError(f"another {owner} listens at {endpoint}") from error
     return guard

@@ -25,7 +25,7 @@ class ControlLink:
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint, self.unanswered = endpoint, 0
-        self._guard: socket.socket | None = claim_ipc(endpoint)
+        self._guard: socket.socket | None = claim_ipc(endpoint, "alert process")
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         set_up(self._socket, endpoint, LISTENING)

@@ -26,7 +26,7 @@ class PublishLink:
         self.counts: Counter[str] = Counter()
         self._lock = threading.Lock()  # a socket belongs to one thread at a time
         self._topics: set[bytes] = set()
-        self._guard: socket.socket | None = claim_ipc(endpoint)
+        self._guard: socket.socket | None = claim_ipc(endpoint, "alert process")
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         set_up(self._socket, endpoint, PUBLISHING)

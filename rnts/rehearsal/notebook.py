@@ -29,7 +29,7 @@ class Kept(Memory):
         if self._kept is None:
             return None
         text, steady_ns = self._kept
-        return Remembered(read_documents(json.loads(text)), steady_ns)
+        return Remembered(read_documents(json.loads(text), self.counts), steady_ns)
 
     def append(self, changes: dict[str, Any], steady_ns: int) -> None:
         """Say that something has changed."""
