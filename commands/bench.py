@@ -41,20 +41,22 @@ def bench(
     compile_if_cold()
     found: dict[str, dict[str, Any]] = {}
     failed: dict[str, str] = {}
-    document = {
+    document: dict[str, Any] = {
         "version": figures.VERSION,
         "smoke": smoke,
         "machine": suite.machine(),
-        "benchmarks": found,
     }
     require_same_size(before, document)
-    for benchmark in chosen:
-        typer.echo(f"rnts: {benchmark.name} …", err=True)
+    for course in suite.courses(chosen, smoke):
+        names_there = [benchmark.name for benchmark in course]
+        typer.echo(f"rnts: {', '.join(names_there)} …", err=True)
         try:
-            found[benchmark.name] = suite.run(benchmark, smoke)
+            found |= zip(names_there, suite.run(course, smoke), strict=True)
         except RntsError as error:
-            failed[benchmark.name] = str(error)
+            failed |= dict.fromkeys(names_there, str(error))
             typer.echo(f"rnts: {error}", err=True)
+    found = {one.name: found[one.name] for one in chosen if one.name in found}
+    document["benchmarks"] = found
     changes = [] if before is None else figures.compare(before, document, suite.PEERS)
     if as_json:
         typer.echo(json.dumps(with_changes(document, failed, changes, before is not None)))

@@ -26,7 +26,7 @@ from rnts.settings import load_file
 from rnts.warmup import load_kernels
 from rnts.windows import Windows
 
-_NEURONS, _NEURONS_SMOKE, _BATCH, _GROUPS = 1_000_000, 20_000, 10_000, 16
+_NEURONS, _NEURONS_SMOKE, _BATCH, _GROUPS = 1_000_000, 5_000, 10_000, 16
 _WINDOW_NS, _WINDOWS, _UNSEALED, _PERCENTILES = 1_000_000_000, 7, 2, (50, 90, 95, 99, 99.9)
 _NEURONS_FIRST = 1_000
 _PAGE_BYTES, _LIMIT_S = 4096, 300.0

@@ -14,7 +14,7 @@ from rnts import jit, layout
 from rnts.perf import emitters
 from rnts.perf.drain import Drain
 from rnts.perf.ours import KEYWORDS
-from rnts.perf.pipeline import Road
+from rnts.perf.pipeline import PRODUCERS, Road
 from rnts.perf.sandbox import sandbox
 from rnts.perf.timing import Batch, call_times_ns
 from rnts.producer import PROCESS
@@ -23,7 +23,8 @@ from rnts.query import Client
 _CALLS, _REPEATS, _REPEATS_SMOKE = 2_000, 200, 3
 _NEVER = 1  # the threshold of a rate: one sample of 2^32
 _ON = 1 << 6  # a switch: the first generation
-_FLOOD, _FLOOD_SMOKE, _FLOOD_S = 5_000_000, 200_000, 3.0
+_FLOOD, _FLOOD_S = 5_000_000, 3.0
+_FLOOD_SMOKE, _FLOOD_SMOKE_S = 200_000, 0.5
 
 
 class _Lanes:
@@ -46,10 +47,11 @@ def sampling(smoke: bool) -> dict[str, Any]:
     """Nanoseconds a sample, kept and left out; a flood."""
     with sandbox() as box, Client() as client:
         figures = _calls(_REPEATS_SMOKE if smoke else _REPEATS)
-        road = Road(box, client, 1000, RNTS_SAMPLING__ADAPTIVE="true")
-        rate = _FLOOD_SMOKE if smoke else _FLOOD
-        first = road.run(rate, 1.0)
-        step = road.run(rate, _FLOOD_S)
+        producers = 1 if smoke else PRODUCERS
+        road = Road(box, client, 1000, producers, RNTS_SAMPLING__ADAPTIVE="true")
+        rate, seconds = (_FLOOD_SMOKE, _FLOOD_SMOKE_S) if smoke else (_FLOOD, _FLOOD_S)
+        first = road.run(rate, seconds / 3)
+        step = road.run(rate, seconds)
         audit = road.audit()
     kept = step.taken - audit.sampled_out * step.taken / max(1, step.taken + first.taken)
     return figures | {

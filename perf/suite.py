@@ -1,4 +1,4 @@
-"""The list of benchmarks, and the run of each in a process of its own."""
+"""The list of benchmarks, and their runs: at full size each in a process of its own."""
 
 import json
 import os
@@ -154,6 +154,9 @@ BENCHMARKS = (
 BY_NAME = {benchmark.name: benchmark for benchmark in BENCHMARKS}
 PEERS = {benchmark.name: benchmark.peers for benchmark in BENCHMARKS}
 OF_PROCESSES = ("startup", "idle", "pipeline", "sustained")  # they measure no kernel
+# Those that leave nothing behind in their process. In the small size, which shows no times, each
+# set shares one: most of what they cost there is Numba's import, and that of ready code.
+_SHARING = ({"clock", "drain", "encode", "decode", "wire", "fold"}, set(OF_PROCESSES))
 
 
 def choose(names: Iterable[str]) -> list[Benchmark]:
@@ -168,12 +171,23 @@ def choose(names: Iterable[str]) -> list[Benchmark]:
     return chosen or list(BENCHMARKS)
 
 
-def run(benchmark: Benchmark, smoke: bool) -> dict[str, Any]:
-    """The figures of one benchmark, from a process of its own, so that none disturbs another.
+def courses(chosen: Iterable[Benchmark], smoke: bool) -> list[list[Benchmark]]:
+    """The benchmarks by the process that they run in."""
+    found: dict[int | str, list[Benchmark]] = {}
+    for benchmark in chosen:
+        shared = (number for number, names in enumerate(_SHARING) if benchmark.name in names)
+        key = next(shared, benchmark.name) if smoke else benchmark.name
+        found.setdefault(key, []).append(benchmark)
+    return list(found.values())
+
+
+def run(course: list[Benchmark], smoke: bool) -> list[dict[str, Any]]:
+    """The figures of each benchmark of a course, from one process.
 
     Raises RntsError with its last words if it fails.
     """
-    command = [sys.executable, "-m", "rnts.perf", benchmark.name, *["--smoke"] * smoke]
+    names = [benchmark.name for benchmark in course]
+    command = [sys.executable, "-m", "rnts.perf", *names, *["--smoke"] * smoke]
     environment = {**os.environ, SUPERVISED: str(os.getpid())}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
@@ -185,10 +199,9 @@ def run(benchmark: Benchmark, smoke: bool) -> dict[str, Any]:
             raise
     if process.returncode != 0:
         words = "\n".join(errors.splitlines()[-_LAST_LINES:]) or "it said nothing"
-        raise RntsError(f"benchmark {benchmark.name} failed ({process.returncode}):\n{words}")
+        raise RntsError(f"benchmark {', '.join(names)} failed ({process.returncode}):\n{words}")
     sys.stderr.write(errors)  # what it told besides, such as which peer is left out
-    found: dict[str, Any] = json.loads(output)
-    return found
+    return [json.loads(line) for line in output.splitlines()]
 
 
 def machine() -> dict[str, Any]:

@@ -24,16 +24,35 @@ def _log() -> Logger | None:
 
 
 class Complaints:
-    """What was said already."""
+    """What was said already, and what is to be said.
+
+    A handler of the application may take its time over a message, or report by this library. So
+    nothing is said while a lock is held: there it is noted, and said when that is over.
+    """
 
     def __init__(self) -> None:
         self._said: set[str] = set()
+        self._noted: dict[str, str] = {}
+
+    def note(self, what: str, message: str) -> None:
+        """Have a message said by `say`, unless something was said of this before."""
+        if what not in self._said:
+            self._noted[what] = message
+
+    def say(self) -> None:
+        """Say what was noted, by the calling thread or another."""
+        if not self._noted or not (log := _log()):
+            return
+        for what in list(self._noted):
+            message = self._noted.pop(what, None)
+            if message is not None:  # else another thread says it
+                self._said.add(what)
+                log.warning(message)
 
     def once(self, what: str, message: str) -> None:
-        """Say a message, unless something was said of this before."""
-        if what not in self._said and (log := _log()):
-            self._said.add(what)
-            log.warning(message)
+        """Say a message now, unless something was said of this before."""
+        self.note(what, message)
+        self.say()
 
     def unknown(self, names: Iterable[str], known: Sequence[str] = METRIC_NAMES) -> None:
         """Say of each name that there is no metric of that name, and which may be meant."""

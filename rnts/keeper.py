@@ -147,7 +147,7 @@ class Keeper:
             standings=positions.standings(everything),
             forgotten=forgotten,
             books=take_changes(state.accounts, everything),
-            digests=windows.digests.fetch(),
+            digests=windows.digests.fetch(everything),
         )
 
     def take_written(self) -> bool:

@@ -97,8 +97,14 @@ class _Checker:
         added = 0
         for digest in record.digests:
             added += digest.added
+            told = digest.revision, digest.records
             newest, records = self._revisions.get(digest.window, (-1, 0))
             self._audit.windows += newest < 0
+            if record.is_checkpoint and not digest.added:  # it was told before
+                if self._before is not None and told != (max(newest, 0), records):
+                    self.problem(seq, f"window {digest.window}: told again, it is another")
+                self._revisions[digest.window] = told
+                continue
             self._audit.revisions += digest.revision > 0
             if digest.revision <= newest or digest.records != records + digest.added:
                 self.problem(seq, f"window {digest.window}: revision {digest.revision} of "
@@ -107,7 +113,7 @@ class _Checker:
                 self._audit.without_statistics += digest.records > 0
             elif why := wrong_sums(digest):
                 self.problem(seq, f"window {digest.window}: {why}")
-            self._revisions[digest.window] = digest.revision, digest.records
+            self._revisions[digest.window] = told
         for window in [w for w in self._revisions if w < record.sealed_before]:
             del self._revisions[window]
         return added

@@ -1,14 +1,15 @@
 """How an aggregator goes on from a ledger: from the newest checkpoint, record by record."""
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
 from rnts.accounts import Accounts
 from rnts.books import restore
 from rnts.errors import LedgerError
-from rnts.ledger import Ledger, chained
+from rnts.kernels.neurons import UNSEALED_MAX
+from rnts.ledger import Ledger, Stored, chained
 from rnts.ledger_record import LedgerRecord, unpack_record
 from rnts.positions import Positions
 from rnts.windows import Windows
@@ -38,21 +39,30 @@ class State:
 
 
 def read_records(ledger: Ledger, log_name: str) -> tuple[list[LedgerRecord], tuple[int, bytes]]:
-    """The records from the newest checkpoint on, without digests; number and digest of the last.
+    """The records from the newest checkpoint on; number and digest of the last.
 
-    Raises LedgerError where one of them is damaged.
+    Only the last of them have digests of windows: of all that may still be revised. Raises
+    LedgerError where one of them is damaged.
     """
     records: list[LedgerRecord] = []
+    newest: deque[Stored] = deque(maxlen=UNSEALED_MAX + 1)  # all that closed what is not sealed
     head = ledger.anchor(log_name)
     for stored in ledger.read(log_name, max(1, ledger.newest_start(log_name))):
         if records and chained(head[1], stored.body) != stored.digest:
             raise LedgerError("corrupt", ledger.path, f"record {stored.seq} was changed")
-        try:
-            records.append(unpack_record(stored.body, with_digests=False))
-        except ValueError as error:
-            raise LedgerError("corrupt", ledger.path, f"record {stored.seq}: {error}") from error
+        records.append(_unpacked(stored, ledger))
         head = stored.seq, stored.digest
+        newest.append(stored)
+    for place, stored in zip(range(-len(newest), 0), newest, strict=True):
+        records[place] = _unpacked(stored, ledger, with_digests=True)
     return records, head
+
+
+def _unpacked(stored: Stored, ledger: Ledger, with_digests: bool = False) -> LedgerRecord:
+    try:
+        return unpack_record(stored.body, with_digests)
+    except ValueError as error:
+        raise LedgerError("corrupt", ledger.path, f"record {stored.seq}: {error}") from error
 
 
 def _renumbered(window: int, before_ns: int, now_ns: int) -> int:
@@ -85,7 +95,11 @@ def resume(state: State, records: list[LedgerRecord], now_ns: int) -> None:
         state.positions.restore(standings, boundary)
         for agent_id, incarnation in record.forgotten:
             state.positions.of.pop((agent_id, incarnation), None)
-    windows.resume(boundary)
+    is_same = boundary == newest.end and newest.window_ns == windows.window_ns
+    sealed_before = newest.sealed_before if is_same else boundary
+    digests = {digest.window: digest for record in records for digest in record.digests}
+    windows.resume(boundary, sealed_before)
+    windows.digests.resume(range(windows.sealed_before, boundary), digests.values())
     counts = Counter(newest.counts)
     windows.digests.unlisted = counts.pop("unlisted", 0)
     state.counts.clear()

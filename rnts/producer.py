@@ -44,7 +44,8 @@ class Producer:
         self.local: Any = threading.local()
         self.idle_writers: list[LaneWriter] = []
         self._lanes, self._lane_slots = lanes, lane_slots
-        self._solitude = Solitude()
+        self.complaints = Complaints()
+        self._solitude = Solitude(self.complaints.say)
         self._segment: Segment | None = None
         self._names: dict[int, bytes] = {}  # kept for a child after a fork
         self._untold: dict[int, bytes] = {}  # not yet in the log
@@ -53,7 +54,6 @@ class Producer:
         self._emitter: CompiledEmitter | None = None
         self._replaced: threading.local | None = None  # keeps lanes with threads that may use them
         self._jit: bool | None = None  # which emitter was asked for
-        self.complaints = Complaints()
         self._enabled = IS_SUPPORTED and os.environ.get("RNTS_DISABLE", "") in ("", "0")
         self._open = True
         if not IS_SUPPORTED:
@@ -164,7 +164,7 @@ class Producer:
             self._emitter.close(for_good=False)
             self.local = self._emitter.local
         self.idle_writers = []
-        self._solitude = Solitude()
+        self._solitude = Solitude(self.complaints.say)
         self._records_without_lane = 0
         segment, self._segment = self._segment, None
         if segment is not None and not segment.is_taken():
@@ -190,7 +190,7 @@ class Producer:
         try:
             lane = segment.claim_lane(threading.get_native_id())
         except OSError as error:
-            self.complaints.once("lane", f"no memory for another lane: {error}")
+            self.complaints.note("lane", f"no memory for another lane: {error}")
             return None
         return None if lane is None else LaneWriter(segment, lane)
 
@@ -211,7 +211,7 @@ class Producer:
             try:
                 emitter = make_compiled(self.attach_thread)
             except Exception as error:  # noqa: BLE001 - whatever Numba raises on this machine
-                self.complaints.once("emitter", f"records are written by Python: {error}")
+                self.complaints.note("emitter", f"records are written by Python: {error}")
             else:
                 self._emitter, self._replaced = emitter, self.local
                 self.local = emitter.local
@@ -231,7 +231,7 @@ class Producer:
                 self._attach_after_s = time.monotonic() + RETRY_S
                 self._enabled = is_want(error)  # then records are counted meanwhile, as `no_lane`
                 what = "records are lost while there is" if self._enabled else "telemetry is off:"
-                self.complaints.once("segment", f"{what} no shared memory: {error}")
+                self.complaints.note("segment", f"{what} no shared memory: {error}")
                 return None
             self._segment.words[layout.HEADER_NO_LANE // 8] = self._records_without_lane
             self._untold = {**self._names, **self._untold}

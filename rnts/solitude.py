@@ -2,13 +2,17 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 
 class Solitude:
-    """At most one thread is inside; who interrupts its own thread there is told so."""
+    """At most one thread is inside; who interrupts its own thread there is told so.
 
-    def __init__(self) -> None:
+    `afterwards` is called by whoever was inside, when others may be.
+    """
+
+    def __init__(self, afterwards: Callable[[], None]) -> None:
+        self._afterwards = afterwards
         self._lock = threading.Lock()
         self._holder = 0  # the thread that has the lock
 
@@ -25,3 +29,4 @@ class Solitude:
                 yield True
             finally:
                 self._holder = 0
+        self._afterwards()

@@ -19,7 +19,7 @@ from rnts.spool_files import Files, condition_of
 from rnts.spool_parts import STATE, Budget, Place, Segment, SpoolLimits, State
 from rnts.spool_records import LOST, Record, merge
 
-_RETRY_S = 1.0  # after the disk has refused
+RETRY_S = 1.0  # after the disk has refused
 _COMPACT_SHARE = 16  # of the limit, that counts of what is lost may take before they are summed up
 
 log = logging.getLogger("rnts.spool")
@@ -138,7 +138,7 @@ class Spool:
             log.warning("spool: %s; frames are kept in memory as far as that reaches", error)
         self.condition = condition
         self.failures[condition] += 1
-        self._retry_s = self._clock_s() + _RETRY_S
+        self._retry_s = self._clock_s() + RETRY_S
         if self._is_growing:
             self._is_growing = False
             segment = self.segments[-1]

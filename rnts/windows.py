@@ -8,7 +8,7 @@ import numpy as np
 
 from rnts.canaries import Canaries, Places, hidden, places_of_canaries
 from rnts.closed_window import ClosedWindow, close_window
-from rnts.digest import Digests
+from rnts.digests import Digests
 from rnts.fold_arrays import block, codes
 from rnts.kernels import fold_state as words
 from rnts.kernels import neurons as table
@@ -77,11 +77,10 @@ class Windows:
         self.overflow_records = 0  # of neurons beyond `max_neurons`
         self.values_refused = 0  # NaN, infinity, and states and weights that are none
         self.reasons_skipped = 0  # of health, beyond `REASONS_MAX` in a batch
-        self._retire_after_ns, self._unsealed = retire_after_ns, unsealed
+        self._retire_after_ns, self._unsealed, self._swept_ns = retire_after_ns, unsealed, 0
         self._ahead_ns = window_ns if clock_ahead_ns is None else clock_ahead_ns
         self._is_outdated = False  # whether `closed` was revised since it was summarised
         self._oldest: int | None = None  # the oldest window that was ever opened
-        self._swept_ns = 0
         self._state = np.zeros(words.STATE_WORDS, np.int64)
         self._state[words.WINDOW_NS] = window_ns
         sizes = RECENT_MAX, REASONS_MAX, len(NAMES)
@@ -99,9 +98,10 @@ class Windows:
         """The number of the oldest window that late records may still revise."""
         return int(self._state[words.FIRST_UNSEALED])
 
-    def resume(self, boundary: int) -> None:
-        """Go on from a ledger: all windows before `boundary` are closed and sealed."""
-        self._state[words.FIRST_OPEN] = self._state[words.FIRST_UNSEALED] = boundary
+    def resume(self, boundary: int, sealed_before: int) -> None:
+        """Go on from a ledger: which windows are closed, and which of them sealed."""
+        self._state[words.FIRST_OPEN] = boundary
+        self._state[words.FIRST_UNSEALED] = max(sealed_before, boundary - self._unsealed)
         self.panes.keep_from(boundary)
 
     def fold(self, records: Records, now_ns: int, counted_before: int = 0) -> Folded:

@@ -62,6 +62,8 @@ def frozen_kernels() -> None:
     else:
         import_kernels()
         load_kernels()
+    # Numba, Hypothesis and four thousand tests are a million objects: a second for each search.
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

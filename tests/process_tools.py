@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+from command_tools import here
 
 from rnts.errors import ConnectError
 from rnts.producer import Producer
@@ -144,7 +145,7 @@ def settled(account: Document) -> int:
 
 def audit(*options: str) -> tuple[int, Document]:
     """The exit code of `rnts audit`, and what it says."""
-    result = run("audit", "--json", *options)
+    result = here("audit", "--json", *options)
     return result.returncode, json.loads(result.stdout or "{}")
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from simulation_frames import numbered
 
-from rnts.digest import Digest, Digests
+from rnts.digest import Digest
+from rnts.digests import Digests
 from rnts.kernels.neurons import OPEN_WINDOWS
 from rnts.windows import Folded
 
@@ -54,13 +55,13 @@ class PlayedDigests(Digests):
     def _fill(self, digest: Digest) -> None:
         """There are no statistics."""
 
-    def fetch(self) -> Told:
+    def fetch(self, everything: bool = False) -> Told:
         """The digests that are to be written, with what they name."""
-        told = Told(super().fetch())
+        told = Told(super().fetch(everything))
         told.late, told.future = self.late, self.future
         self.late, self.future = [], []
         for digest in told:
-            known, named = self._told[digest.window], self._named[digest.window]
+            known, named = self._told[digest.window], self._named.get(digest.window, [])
             assert len(named) - known >= digest.added
             told.windows.setdefault(digest.window, []).extend(named[known : known + digest.added])
             self._told[digest.window] = known + digest.added
@@ -87,9 +88,10 @@ class PlayedWindows:
         self.panes = PlayedPanes()
         self.digests = PlayedDigests(self.panes)
 
-    def resume(self, boundary: int) -> None:
-        """Go on from a ledger: all windows before `boundary` are closed and sealed."""
-        self.boundary = self.sealed_before = boundary
+    def resume(self, boundary: int, sealed_before: int) -> None:
+        """Go on from a ledger: which windows are closed, and which of them sealed."""
+        self.boundary = boundary
+        self.sealed_before = max(sealed_before, boundary - self._unsealed)
 
     def fold(self, records: Any, now_ns: int, counted_before: int = 0) -> Folded:
         """Put records into windows, each by its fate."""

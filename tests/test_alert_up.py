@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_tools import here
 from process_tools import (
     audit,
     children,
     has_agent,
     program,
-    run,
     running,
     segments,
     snapshot,
@@ -85,7 +85,7 @@ def look_for_canaries() -> None:
     assert canaries and document["accounting"]["aggregated"] == canaries + 1
     assert list(document["groups"]) == ["g"] and document["neurons"]["known"] == 1
     assert [alert["rule"] for alert in alerts()["alerts"]] == ["sick"]
-    assert "reaction " in run("status").stdout
+    assert "reaction " in here("status").stdout
     code, books = audit()
     assert (code, books["balanced"], books["problems"]) == (0, True, [])
 
@@ -108,14 +108,14 @@ def test_a_neuron_turns_critical_and_recovers(noted: Path) -> None:
         neuron.health(Health.CRITICAL, reason="no paper")
         until(lambda: kinds(noted) == ["firing"])
         until(lambda: alerts()["process"].get("waiting") == 0)
-        assert "alert sick fires (1)" in run("status").stdout
+        assert "alert sick fires (1)" in here("status").stdout
 
         pid = children(process)["alert"]
         os.kill(pid, signal.SIGKILL)
         until(lambda: children(process).get("alert", pid) != pid)
         until(lambda: alerts()["process"].get("is_live"))
         assert kinds(noted) == ["firing"]
-        until(lambda: reaction().get("count"))
+        until(lambda: reaction().get("count", 0) > 3)  # so that `rnts up` has heard of some
         look_for_canaries()
         neuron.health(Health.HEALTHY)
         until(lambda: kinds(noted) == ["firing", "resolved"])

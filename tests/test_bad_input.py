@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
+from command_tools import here
 from process_tools import (
     Document,
     accounting,
@@ -58,7 +59,7 @@ def test_without_a_runtime_folder_nothing_is_tried_for_ever() -> None:
     # Side by side, since most of it is waiting for a Python to start.
     with contextlib.ExitStack() as stack:
         started = [stack.enter_context(running(*words, **nowhere)) for words in commands]
-        status = run("status", **nowhere)
+        status = here("status", **nowhere)
         for process in started:
             _, errors = process.communicate(timeout=60)
             assert process.returncode == 2, errors
@@ -133,7 +134,7 @@ def test_values_that_are_none_are_named_and_the_rest_arrives() -> None:
         with pytest.raises(ValueError, match="at most 255 bytes, not 10000"):
             producer.neuron("x" * 10_000)
         account = until(lambda: (a := accounting()) and a["aggregated"] == 2 and a)
-        last = until(lambda: json.loads(run("status", "--neuron", "worker", "--json").stdout))
+        last = until(lambda: json.loads(here("status", "--neuron", "worker", "--json").stdout))
     assert account["dropped"] == {"invalid": 3}
     assert (account["emitted"], account["balanced"]) == (5, True)
     assert last["neuron"]["last"] == {"queue_depth": 9}
@@ -236,7 +237,7 @@ def test_without_a_cache_folder_it_is_said_why_the_start_is_slow(
         line = process.stderr.readline()
         assert "warning: /proc/none/.cache/rnts/numba cannot be written" in line
         assert "RNTS_CACHE_DIR" in line
-        status = run("status", **home)
+        status = here("status", **home)
         assert (status.returncode, "no aggregator answers" in status.stderr) == (4, True)
         if size(0, 1):
             until(snapshot)

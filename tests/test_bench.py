@@ -4,12 +4,14 @@ import json
 import os
 import re
 import subprocess
-import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_tools import here
+from process_tools import command
 
 import rnts
 from rnts.commands import bench
@@ -21,20 +23,13 @@ from rnts.perf.goals import GOALS
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `rnts bench ARGUMENTS` as a person would."""
-    command = [sys.executable, "-m", "rnts", "bench", *arguments]
-    surroundings = {**os.environ, **environment}
-    return subprocess.run(
-        command, check=False, capture_output=True, cwd=ROOT, text=True, env=surroundings
-    )
-
-
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What `rnts bench --smoke --json` prints: one run of all benchmarks for all tests."""
     state = tmp_path_factory.mktemp("state")
-    done = run("--smoke", "--json", RNTS_STATE_DIR=str(state))
+    environment = {**os.environ, "RNTS_STATE_DIR": str(state)}
+    words = command("bench", "--smoke", "--json")
+    done = subprocess.run(words, check=False, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert not list(state.iterdir())  # what the ledgers of benchmarks were in
     found: dict[str, Any] = json.loads(done.stdout)
@@ -174,17 +169,31 @@ def test_reflex_says_what_it_is_asked_for(document: dict[str, Any]) -> None:
         assert (found[f"{name}_error_percent"] is not None) == is_there
 
 
-def compared(tmp_path: Path, rate: float, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run one benchmark against a former run that drained so many records a second."""
+@pytest.fixture
+def compared(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """One benchmark against a former run that drained so many records a second.
+
+    What it finds is what it found before.
+    """
+    found = document["benchmarks"]["drain"]
+    monkeypatch.setattr(suite, "run", lambda course, smoke: [found] * len(course))
     former = tmp_path / "former.json"
-    found = {"drain": {"records_per_second": rate}}
-    former.write_text(json.dumps({"version": 1, "smoke": True, "benchmarks": found}))
-    return run("drain", "--smoke", "--compare", str(former), *arguments)
+
+    def compare(rate: float, *arguments: str) -> subprocess.CompletedProcess[str]:
+        before = {"drain": {"records_per_second": rate}}
+        former.write_text(json.dumps({"version": 1, "smoke": True, "benchmarks": before}))
+        return here("bench", "drain", "--smoke", "--compare", str(former), *arguments)
+
+    return compare
 
 
-def test_exit_code_6_tells_that_something_became_worse(tmp_path: Path) -> None:
+def test_exit_code_6_tells_that_something_became_worse(
+    compared: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
     """A loss beyond `--fail-over` is exit code 6, and the document names it."""
-    done = compared(tmp_path, 1e15, "--fail-over", "10%", "--json")
+    done = compared(1e15, "--fail-over", "10%", "--json")
 
     assert done.returncode == 6, done.stderr
     (change,) = json.loads(done.stdout)["changes"]
@@ -192,10 +201,12 @@ def test_exit_code_6_tells_that_something_became_worse(tmp_path: Path) -> None:
     assert change["worse_percent"] > 99
 
 
-def test_better_or_unjudged_is_exit_code_0(tmp_path: Path) -> None:
+def test_better_or_unjudged_is_exit_code_0(
+    compared: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
     """What became better passes any limit; without a limit a loss is only told."""
-    better = compared(tmp_path, 1, "--fail-over", "0")
-    told = compared(tmp_path, 1e15)
+    better = compared(1, "--fail-over", "0")
+    told = compared(1e15)
 
     assert (better.returncode, told.returncode) == (0, 0), better.stderr + told.stderr
     assert "% worse" in told.stdout
@@ -214,7 +225,7 @@ def test_better_or_unjudged_is_exit_code_0(tmp_path: Path) -> None:
 )
 def test_misuse_is_told_before_anything_runs(arguments: list[str], says: str) -> None:
     """A wrong name, limit or file is exit code 2 with what is wrong, and nothing was measured."""
-    done = run(*arguments)
+    done = here("bench", *arguments)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr
@@ -231,4 +242,4 @@ def test_a_benchmark_that_fails_says_why() -> None:
     broken = suite.BENCHMARKS[0]._replace(name="nothing")
 
     with pytest.raises(RntsError, match=r"benchmark nothing failed[^$]*KeyError: 'nothing'"):
-        suite.run(broken, smoke=True)
+        suite.run([broken], smoke=True)

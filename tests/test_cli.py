@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_tools import here
 from typer.testing import CliRunner
 
 from rnts import __main__ as roof
@@ -216,8 +217,8 @@ def test_closed_pipe_ends_quietly() -> None:
 @pytest.mark.parametrize("command", ["doctor"])
 def test_colors_are_left_out_on_request(command: str) -> None:
     """NO_COLOR wins over a terminal that could show colours."""
-    plain = rnts(command, TERM="xterm", NO_COLOR="1", FORCE_COLOR="1").stdout
-    colored = rnts(command, TERM="xterm", FORCE_COLOR="1").stdout
+    plain = here(command, TERM="xterm", NO_COLOR="1", FORCE_COLOR="1").stdout
+    colored = here(command, TERM="xterm", FORCE_COLOR="1").stdout
 
     assert "\x1b[32m" in colored
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", plain)

@@ -1,6 +1,7 @@
 """Recording from compiled code: the bytes of the other emitters, exact counts, safe forks."""
 
 import json
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -294,22 +295,34 @@ print(json.dumps({"taken": taken, "segments": segments, "values": values}))
 """
 
 
-def test_user_code_that_records_is_cached(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def users_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a program with compiled code of its own, and of what Numba keeps of it."""
+    folder = tmp_path_factory.mktemp("user")
+    (folder / "worker.py").write_text(MODULE)
+    return folder
+
+
+def run_users(
+    users_code: Path, program: str, *arguments: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a program beside the user's code, which the first one compiles for all."""
+    kept = str(users_code / "cache")
+    return run_python(program, str(users_code), *arguments, NUMBA_CACHE_DIR=kept)
+
+
+def test_user_code_that_records_is_cached(users_code: Path) -> None:
     """A user's cached function is loaded by the second process, and works there."""
-    (tmp_path / "worker.py").write_text(MODULE)
-    runs = [
-        run_python(CACHED, str(tmp_path), NUMBA_CACHE_DIR=str(tmp_path / "cache")) for _ in range(2)
-    ]
+    runs = [run_users(users_code, CACHED) for _ in range(2)]
     assert [run.stdout.split() for run in runs] == [["3", "0"], ["3", "1"]], runs
 
 
 @pytest.mark.parametrize("segment", ["with", "without"])
 def test_addresses_stay_good_after_a_fork(
-    segment: str, tmp_path: Path, runtime_folder: Path
+    segment: str, users_code: Path, runtime_folder: Path
 ) -> None:
     """The child's compiled code writes into the child's segment, or nowhere if it has none."""
-    (tmp_path / "worker.py").write_text(MODULE)
-    run = run_python(FORKING, str(tmp_path), segment, str(runtime_folder))
+    run = run_users(users_code, FORKING, segment, str(runtime_folder))
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)
     of_child = [1000, 1001, 1002, 1003, 1004, 1000, 1001, 2] if segment == "with" else []

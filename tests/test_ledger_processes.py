@@ -6,6 +6,7 @@ import signal
 from contextlib import ExitStack
 from pathlib import Path
 
+from command_tools import here
 from process_tools import accounting, audit, has_agent, program, run, running, snapshot, until
 
 from rnts.ledger_writer import STALL_VARIABLE
@@ -33,7 +34,7 @@ def test_a_killed_aggregator_goes_on_where_it_stood(runtime_folder: Path) -> Non
         code, found = audit()
         assert (code, found["dropped"], found["emitted"]) == (0, {}, 800)
         assert snapshot()["aggregator"]["ledger"]["epoch"] == 2
-    deep = run("audit", "--deep", "--json")
+    deep = here("audit", "--deep", "--json")
     (log,) = json.loads(deep.stdout)["logs"]
     assert (deep.returncode, log["problems"], log["epochs"]) == (0, [], 2)
 

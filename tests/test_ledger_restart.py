@@ -13,6 +13,7 @@ from ledger_tools import NUMBER, SECOND, START, Agent, Aggregate, described, dig
 from naive_windows import Item
 
 from rnts.canary_ids import first_id
+from rnts.digest import Digest
 from rnts.ledger_audit import audit_ledger
 from rnts.model import EVENT, Kind
 
@@ -53,6 +54,23 @@ def churn(chance: random.Random, agents: list[Agent]) -> None:
             if tick % 2 and group > 3:
                 left = {"event_type": EVENT["Deactivated"].code}
                 items.append(Item(which - 4, start_ns, Kind.EVENT, left, ("", "")))
+            agent.cut(items, start_ns + SECOND // 4)
+        agent.cut([], START + (SECONDS + 9) * SECOND)
+
+
+def tardy(chance: random.Random, agents: list[Agent]) -> None:
+    """Frames of which many records are late, but of no window that is sealed."""
+    for agent in agents:
+        for tick in range(4 * SECONDS):
+            start_ns = START + tick * SECOND // 4
+            items = []
+            for number in range(chance.randrange(5)):
+                time_ns = max(START, start_ns - chance.randrange(3 * SECOND // 2))
+                group = (tick + number) // 9
+                which = group * 100 + agent.agent_id * 10 + number
+                names = (f"n{which}", f"g{group}", "", "h")
+                items.append(Item(which, time_ns, Kind.NAME, {}, names))
+                items.append(Item(which, time_ns, values={"queue_depth": chance.randrange(5)}))
             agent.cut(items, start_ns + SECOND // 4)
         agent.cut([], START + (SECONDS + 9) * SECOND)
 
@@ -108,16 +126,39 @@ def test_restarts_change_nothing_of_groups_that_come_and_go(seed: int, deaths: s
             assert groups.keys() == (expected if second < SECONDS else set())
 
 
+@settings(max_examples=RUNS // 3)
+@given(seed=st.integers(0, 1000), deaths=st.sets(st.integers(1, 60), min_size=1, max_size=4))
+def test_restarts_change_nothing_of_what_comes_late(seed: int, deaths: set[int]) -> None:
+    """Windows of one aggregator are revised by the next, until they are sealed.
+
+    Only how many neurons were active is not told exactly then.
+    """
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        broken = compare(Path(folder), seed, deaths, tardy, without_active)
+        assert "late" not in broken.account()["dropped"]
+
+
+def without_active(digest: Digest) -> Any:
+    """All that a window says but how many neurons were active."""
+    records, _, groups = described(digest)
+    return records, {name: (words[1:], *rest) for name, (words, *rest) in groups.items()}
+
+
 def compare(
-    folder: Path, seed: int, deaths: set[int], tell: Story = story, **windows: Any
+    folder: Path,
+    seed: int,
+    deaths: set[int],
+    tell: Story = story,
+    says: Callable[[Digest], Any] = described,
+    **windows: Any,
 ) -> Aggregate:
     """Play the same story with deaths and without."""
     whole = play(folder / "whole", seed, set(), tell, **windows)
     broken = play(folder / "broken", seed, deaths, tell, **windows)
 
     told = {name: digests_of(folder / name) for name in ("whole", "broken")}
-    assert {w: described(d) for w, d in told["broken"].items()} == {
-        w: described(d) for w, d in told["whole"].items()
+    assert {w: says(d) for w, d in told["broken"].items()} == {
+        w: says(d) for w, d in told["whole"].items()
     }
     account = broken.account()
     assert account == whole.account()
@@ -173,6 +214,28 @@ def test_late_records_revise_a_window_until_it_is_sealed(tmp_path: Path) -> None
     [audit] = audit_ledger(tmp_path / "ledger")
     assert (audit.problems, audit.revisions, audit.epochs) == ([], 1, 1)
     aggregate.die()
+
+
+def test_what_the_next_agent_finds_is_folded_although_both_were_replaced(tmp_path: Path) -> None:
+    """The window was closed, as nobody was heard; an aggregator that starts then can revise it."""
+    agent = Agent(1)
+    agent.cut([Item(1, START + i, values={"queue_depth": i}) for i in range(5)], START)
+    aggregate = Aggregate(tmp_path / "ledger", [agent])
+    aggregate.deliver(agent)
+    aggregate.close(START + SECOND)
+    aggregate.die()
+
+    later = Agent(1, START + SECOND)
+    later.cut([Item(1, START + i, values={"queue_depth": i}) for i in range(5, 12)], START)
+    after = Aggregate(tmp_path / "ledger", [later])
+    after.deliver(later)
+    after.close(START + 2 * SECOND)
+    account = after.account()
+    assert (account["aggregated"], account["dropped"]) == (12, {})
+    digest = digests_of(tmp_path / "ledger")[NUMBER]
+    assert (digest.records, digest.revision, digest.active) == (12, 1, 1)
+    after.die()
+    assert [audit.problems for audit in audit_ledger(tmp_path / "ledger")] == [[]]
 
 
 def test_a_later_life_is_overheard_once_while_an_earlier_one_is_expected(tmp_path: Path) -> None:

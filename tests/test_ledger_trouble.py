@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from process_tools import Document, accounting, audit, program, road, run, running, snapshot, until
+from command_tools import here
+from process_tools import Document, accounting, audit, program, road, running, snapshot, until
 
 from rnts.doctor_road import road as road_of_doctor
 from rnts.ledger_conditions import CONDITIONS
@@ -53,7 +54,7 @@ def test_without_room_it_counts_on_and_recovers(runtime_folder: Path) -> None:
             until(lambda: accounting().get("aggregated") == 500)
             until(lambda: ledger()["windows_behind"] > 1)
             stuck = ledger()["records"]
-            found, status = next(road_of_doctor()), run("status").stdout
+            found, status = next(road_of_doctor()), here("status").stdout
             assert (found.check, found.verdict) == ("ledger", "warn")
             assert found.fix == CONDITIONS["limited"]
             assert "the ledger is not written: its process may write no larger files" in status
@@ -63,7 +64,7 @@ def test_without_room_it_counts_on_and_recovers(runtime_folder: Path) -> None:
         assert (ledger()["condition"], ledger()["windows_behind"]) == (None, 0)
         code, account = audit()
         assert (code, account["dropped"], account["emitted"]) == (0, {}, 500)
-    deep = run("audit", "--deep", "--json")
+    deep = here("audit", "--deep", "--json")
     (log,) = json.loads(deep.stdout)["logs"]
     assert (deep.returncode, log["problems"]) == (0, [])
 

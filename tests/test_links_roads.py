@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_tools import here
 from link_tools import free_address, introduce, make_certificates, make_keys, needs_grpc
 from process_tools import all_alive, has_agent, program, run, running, settled, until
 
@@ -91,14 +92,14 @@ def test_a_killed_aggregator_loses_nothing(kind: str, tmp_path: Path) -> None:
             assert neuron.record(queue_depth=i)
         stack.enter_context(running("-q", "aggregate", **aggregator))
         until(lambda: aggregated(aggregator) == 1000)
-        result = until(lambda: (r := run("audit", "--json", **aggregator)).returncode == 0 and r)
+        result = until(lambda: (r := here("audit", "--json", **aggregator)).returncode == 0 and r)
         assert settled(json.loads(result.stdout)) == 1000
         document = until(lambda: has_agent(d := asked(aggregator)) and d)
         assert document["aggregator"]["link"]["accepted"] >= 1
         assert document["agents"][0]["link"]["disconnected"] >= 1
         if kind != "grpc ipc":
             place = agent["RNTS_AGGREGATOR__BIND"]
-            result = run("status", "--json", "--endpoint", place, **agent)
+            result = here("status", "--json", "--endpoint", place, **agent)
             assert result.returncode == 0, result.stderr
             assert json.loads(result.stdout)["neurons"]["known"] == 1
 
@@ -180,7 +181,7 @@ def test_a_partition_loses_nothing(tmp_path: Path) -> None:
         assert aggregated(aggregator) == 500
         ip("-n", near, "route", "del", "blackhole", f"{host}/32")
         until(lambda: aggregated(aggregator) == 1000)
-        result = until(lambda: (r := run("audit", "--json", **aggregator)).returncode == 0 and r)
+        result = until(lambda: (r := here("audit", "--json", **aggregator)).returncode == 0 and r)
         assert settled(json.loads(result.stdout)) == 1000
 
 

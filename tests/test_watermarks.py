@@ -163,6 +163,35 @@ def test_who_comes_after_the_grace_is_late_by_name(world: World) -> None:
     assert aggregated + dropped["late"] == 2 * RECORDS * (OUTAGE_S + 1)
 
 
+@pytest.mark.parametrize(
+    ("unsealed", "away_s", "late_s"), [(2, 2, 0), (2, 4, 2), (5, 5, 0), (5, 7, 2)]
+)
+def test_who_was_away_beside_others_revises_until_the_seal(
+    world: World, unsealed: int, away_s: int, late_s: int
+) -> None:
+    """Windows do not wait for it for long; what it brings is late only where they are sealed."""
+    windows = Windows(SECOND, (50,), 100, unsealed=unsealed)
+    world.aggregator = Aggregator("", windows, GRACE_NS)
+    there, away = world.agent(1, age_s=0), world.agent(2, age_s=0)
+
+    def pass_by(tenths: int, *agents: Agent) -> None:
+        for _ in range(tenths):
+            for agent in agents:
+                agent.offer(world.clock.now_ns)
+            world.go_on(100 * MS, *agents)
+
+    pass_by(35, there, away)
+    left_ns = world.clock.now_ns
+    pass_by(10 * away_s, there)
+    for time_ns in range(left_ns, world.clock.now_ns, 100 * MS):
+        away.offer(time_ns)
+    pass_by(5, there, away)
+    dropped = world.fates()[1]
+    assert away.sender.is_drained
+    assert dropped.get("late", 0) <= RECORDS * 10 * late_s
+    assert bool(dropped) is bool(late_s)
+
+
 def test_a_fresh_system_does_not_wait(world: World) -> None:
     """Where agents are as young as the aggregator the first window closes at its end."""
     agent = world.agent(1, age_s=0)
