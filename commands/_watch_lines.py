@@ -2,7 +2,6 @@
 
 import json
 import time
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 import typer
@@ -18,12 +17,7 @@ class Show(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *error: object) -> None: ...
 
     def news(self, watched: Watched, news: News) -> None:
         """Something about an expression has changed."""
@@ -41,12 +35,7 @@ class Lines:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Nothing to put back."""
 
     def draw(self, is_live: bool) -> None:

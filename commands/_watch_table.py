@@ -3,7 +3,6 @@
 import math
 import time
 from functools import partial
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -37,14 +36,9 @@ class Table:
         self._live.__enter__()
         return self
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Leave the last picture on the terminal."""
-        self._live.__exit__(error_type, error, traceback)
+        self._live.stop()
 
     def news(self, watched: Watched, news: News) -> None:
         """Something about an expression has changed."""

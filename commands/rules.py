@@ -26,15 +26,18 @@ def check(
     from rnts.warmup import prefer_objects
 
     settings = load_file(file)
-    rules = [(alert, parse_condition(alert.condition)) for alert in settings.alerts]
+    rules = [
+        (alert, [parse_condition(text) for text in (alert.condition, alert.resolve_when) if text])
+        for alert in settings.alerts
+    ]
     name = printable(str(file))
     prefer_objects()
     from rnts.reflex.costs import RULES_BYTES_MAX, bytes_of, too_many
 
-    conditions = [condition for _, condition in rules]
+    conditions = [each for _, of_rule in rules for each in of_rule]
     total, beyond = bytes_of(conditions), too_many(conditions)
     if as_json:
-        documents = [_document(alert, condition) for alert, condition in rules]
+        documents = [_document(alert, of_rule) for alert, of_rule in rules]
         reported = [each.model_dump(mode="json") for each in settings.processors]
         about = {"version": 1, "file": name, "rules": documents, "processors": reported}
         about |= {"neuron_bytes": total, "neuron_bytes_max": RULES_BYTES_MAX, "beyond": beyond}
@@ -42,14 +45,14 @@ def check(
         return
     count = len(settings.all_rules)
     typer.echo(f"{name}: {count} rule{'' if count == 1 else 's'}, ok")
-    for alert, condition in rules:
-        _tell(alert, condition)
+    for alert, of_rule in rules:
+        _tell(alert, of_rule)
     for said in settings.processors:
         _tell_of_processor(said)
     if total:
         typer.echo(f"\ntogether they take {total:,} bytes a neuron of the aggregator's memory")
     if total > RULES_BYTES_MAX:
-        heaviest = max(rules, key=lambda rule: bytes_of([rule[1]]))[0].name
+        heaviest = max(rules, key=lambda rule: bytes_of(rule[1]))[0].name
         typer.echo(
             f"rnts: that is more than the {RULES_BYTES_MAX:,} for which a neuron takes 1.5 KB; "
             f"most of it for {heaviest}. docs/rules.md has what each reading costs",
@@ -114,7 +117,7 @@ def replay(
     print_replayed(file, recording, replayed, other, as_json)
 
 
-def _document(alert: "Alert", condition: "Condition") -> dict[str, Any]:
+def _document(alert: "Alert", conditions: "list[Condition]") -> dict[str, Any]:
     from rnts.reflex.costs import bytes_of
     from rnts.rules.ranges import doubts_of
     from rnts.rules.words import document
@@ -130,19 +133,20 @@ def _document(alert: "Alert", condition: "Condition") -> dict[str, Any]:
         "interval": alert.interval,
         "limit": alert.limit,
         "causes": list(alert.causes),
-        "neuron_bytes": bytes_of([condition]),
+        "neuron_bytes": bytes_of(conditions),
         "doubts": doubts_of(alert.condition, alert.resolve_when),
-        **document(condition),
+        **document(conditions[0]),
     }
 
 
-def _tell(alert: "Alert", condition: "Condition") -> None:
+def _tell(alert: "Alert", conditions: "list[Condition]") -> None:
+    """What a rule is: by its condition, and the other that says when it is over, if it has one."""
     from rnts.durations import parse_duration_ns
     from rnts.reflex.costs import bytes_of
     from rnts.rules.ranges import doubts_of
     from rnts.rules.words import duration_in_words, reading_in_words, scope_in_words
 
-    keeps = parse_duration_ns(alert.keep_firing_for)
+    condition, keeps = conditions[0], parse_duration_ns(alert.keep_firing_for)
     typer.echo(f"\n{alert.name}")
     lines = [
         ("when", " ".join(condition.text.split())),
@@ -154,7 +158,7 @@ def _tell(alert: "Alert", condition: "Condition") -> None:
         *((("keeps", f"firing for {alert.keep_firing_for}"),) if keeps else ()),
         *((("no data", alert.no_data),) if alert.no_data != "keep" else ()),
         *_who_is_told(alert),
-        *((("takes", f"{taken:,} bytes a neuron"),) if (taken := bytes_of([condition])) else ()),
+        *((("takes", f"{taken:,} bytes a neuron"),) if (taken := bytes_of(conditions)) else ()),
         *(("beware", doubt) for doubt in doubts_of(alert.condition, alert.resolve_when)),
     ]
     _print(lines)

@@ -26,8 +26,9 @@ def can_ring() -> bool:
             import ctypes
 
             # With the GIL held: the call takes microseconds and waits for nobody.
-            _call = ctypes.PyDLL(None).syscall
-            _call.restype, _call.argtypes = ctypes.c_long, [ctypes.c_long] * 4
+            call = ctypes.PyDLL(None).syscall
+            call.restype, call.argtypes = ctypes.c_long, [ctypes.c_long] * 4
+            _call = call
         except (ImportError, OSError, AttributeError):
             return False
     return _call is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 
 
 class Instrumentation:
@@ -23,12 +22,7 @@ class Instrumentation:
     def __enter__(self) -> Instrumentation:  # noqa: PYI034 - `typing` is not loaded
         return self
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

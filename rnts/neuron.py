@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
 
 import rnts
 from rnts import writer
@@ -209,12 +208,7 @@ class Activation:
         self._start_ns = time.perf_counter_ns()
         return self
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._neuron.finish(self._start_ns)
 
     async def __aenter__(self) -> Activation:  # noqa: PYI034 - `typing` is not loaded

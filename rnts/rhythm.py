@@ -14,8 +14,8 @@ _PASS_NS, _PASS_NS_MAX, _SLEEP_NS_MIN = 1_000_000, 2_000_000, 200_000
 _SHARE = 4  # of the time between two passes the agent works one part
 _BUSY_SLOTS = 8192  # a pass that took as many is followed by the next at once
 # Between looks at the lanes while nothing comes: a look costs 20 to 40 us of a virtual machine, so
-# 1,000 a second would be 3 %. Programs ring when nothing came for a while: not where records come
-# 250 times a second or more, as they would pay for each with a system call. A record of a program
+# 1,000 a second would be 3 %. Programs ring when nothing came for a while: not where one comes
+# every 4 ms or sooner, as each would be paid for with a system call. A record of a program
 # that cannot ring, and that ends a long silence, waits up to 7 ms.
 _IDLE_STEP_NS, _SILENT_STEP_NS = 1_000_000, 7_000_000
 _QUIET_AFTER_NS, _SILENT_AFTER_NS = 4_000_000, 100_000_000

@@ -7,7 +7,6 @@ import os
 import platform
 import signal
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Self
 
 _TRACEME, _POKEUSER, _CONT, _SINGLESTEP, _SYSCALL, _SETOPTIONS = 0, 6, 7, 9, 24, 0x4200
@@ -92,12 +91,7 @@ class SteppedChild:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.kill()
 
 

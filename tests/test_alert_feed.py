@@ -181,3 +181,17 @@ def test_keys_have_the_length_that_queries_take() -> None:
     assert query_key(RESOLVE, "slow") == "resolve/slow"
     long = query_key(RESOLVE, "x" * 255)
     assert len(long) <= 255 and long != query_key(RESOLVE, "y" * 255)
+
+
+def test_who_is_beyond_a_limit_may_be_true_no_longer(fed: Any) -> None:
+    """Where all is told anew nobody says that these are false: they are, once windows are full."""
+    it = fed(replace(RULE, limit=2))
+    it.tell({}, is_full=True)
+    it.tell({f"a/n{number}": 1 for number in range(5)})
+    assert it.step() == [FIRES, "hot firing 2"]
+    listed = [dict(key.labels).get("neuron") for key in it.bench.table.lives.by_key]
+    it.tell({name: 0 for name in listed if name}, is_full=True)
+    it.tell({name: 0 for name in listed if name})
+    told = it.steps(8)
+    assert told.count("hot resolved 2") == 1 and told.count(RESOLVES) == 1
+    assert not any(life.is_active for life in it.bench.lives.values())

@@ -14,10 +14,13 @@ from naive_alerts import firing
 
 from rnts.alerts.bucket import Bucket
 from rnts.alerts.flapping import Flapping
+from rnts.alerts.handed import Batch
 from rnts.alerts.life import Moment
 from rnts.alerts.rule import Receiver, Rule
+from rnts.alerts.storm import STORM_MIN
 from rnts.alerts.suppression import Silence
 from rnts.alerts.table import AlertTable
+from rnts.reflex.change import Changes
 
 TRUTHS = st.sampled_from([0.0, 1.0, 1.0, NAN])
 STEPS_MS = st.sampled_from([1, 500, 1_000, 3_000, 3_001, 9_000])
@@ -85,6 +88,46 @@ def test_a_receiver_that_is_gone_is_counted_once(tmp_path: Path) -> None:
     assert [told for _ in range(12) for told in bench.step(seconds=1)] == ["hot resolved 1"]
     assert bench.table.counts["unknown_receiver"] == 1
     bench.memory.close()
+
+
+def test_of_many_each_is_counted_that_has_no_receiver(tmp_path: Path) -> None:
+    """How often somebody who does not exist was to be told does not depend on how many came."""
+    counts = set()
+    for number, most in enumerate((STORM_MIN, STORM_MIN - 1)):
+        rule = replace(RULE, receivers=("nobody",))
+        bench = Bench(tmp_path / str(number), rule)
+        for first in range(0, STORM_MIN, most):
+            names = [f"n{each}" for each in range(first, min(first + most, STORM_MIN))]
+            truths, values = [1.0] * len(names), [2.0] * len(names)
+            batch = Batch(Changes(("neuron",), [names], truths, values, {}), EPOCH)
+            bench.table.lives.observe_all("hot", batch)
+            assert bench.tick() == []
+        counts.add(bench.table.counts["unknown_receiver"])
+    assert counts == {STORM_MIN}
+
+
+def test_only_what_would_be_told_is_held_back(tmp_path: Path) -> None:
+    """A silence is no news of an alert of which all were told, and is not counted for it."""
+    bench = Bench(tmp_path)
+    assert bench.step({"n1": 1}) == ["hot firing 1"]
+    bench.table.add_silence(Silence("s", (("rule", "hot"),), "ann", 2 * EPOCH))
+    changed_ns = bench.life().changed_ns
+    assert bench.step({"n1": 1}) == [] and not bench.table.counts["silenced"]
+    assert bench.life().changed_ns == changed_ns
+    assert bench.step({"n2": 1}) == [] and bench.table.counts["silenced"] == 1
+
+
+def test_who_left_and_came_back_is_remembered_so(tmp_path: Path) -> None:
+    """Also where only that has changed, and its alert is over."""
+    bench = Bench(tmp_path)
+    bench.steps(1)
+    bench.table.leave({"neuron": "n1"})
+    bench.step()
+    bench.step(seconds=0.1)
+    assert bench.life().is_gone
+    bench.step({"n1": 0}, seconds=0.1)
+    bench.restart()
+    assert not bench.life().is_gone
 
 
 def test_bucket() -> None:

@@ -15,7 +15,7 @@ from rnts.alerts.flapping import Flapping
 from rnts.alerts.handed import Batch
 from rnts.alerts.life import FIRING, PENDING, RECOVERING, RESOLVED
 from rnts.alerts.life_documents import ALIKE
-from rnts.alerts.rule import Rule
+from rnts.alerts.rule import Receiver, Rule
 from rnts.alerts.suppression import Silence
 from rnts.reflex.change import Certainty
 
@@ -213,3 +213,44 @@ def test_a_recovery_of_many_is_one_document_of_a_line(tmp_path: Path) -> None:
         hand_in(bench, truth)
     *_, line = (tmp_path / "alerts.journal").read_text().splitlines()
     assert f'"{ALIKE}move/0/hot/0"' in line and '"life/' not in line
+
+
+def test_of_some_it_is_unknown_whether_they_have_recovered(tmp_path: Path) -> None:
+    """What `resolve_when` is of others who are handed in behind them does not end their alerts."""
+    bench = Bench(tmp_path, replace(STORMY, has_resolve_when=True), receivers=RECEIVERS[:1])
+    hand_in(bench, 1)
+    bench.now_ns += SECOND
+    for part, resolve in ((ALL[::2], math.nan), (ALL[1::2], 1.0)):
+        batch = Batch(changes_of(part, 0.0, [0.0] * len(part)), EPOCH + bench.now_ns, resolve)
+        bench.table.lives.observe_all("hot", batch)
+    bench.tick()
+    states = Counter(life.state for life in bench.table.lives.by_key.values())
+    assert states == {RECOVERING: MANY // 2, RESOLVED: MANY // 2}
+
+
+@pytest.mark.parametrize("truth", [1, 0])
+def test_a_group_is_told_once_in_a_tick(tmp_path: Path, truth: int) -> None:
+    """An alert that is to be told again while many of its group begin, or end, is told next."""
+    repeated = Receiver("page", group_by=(), burst=1_000, repeat_ns=5 * SECOND)
+    bench = Bench(tmp_path, STORMY, receivers=[repeated])
+    assert bench.step({"alone": 1}) == ["hot firing 1"]
+    if not truth:
+        assert hand_in(bench, 1) == ["hot firing 150"]
+    while bench.now_ns < 6 * SECOND:
+        assert bench.step() == []
+    word = "firing" if truth else "resolved"
+    assert hand_in(bench, truth) == [f"hot {word} 150"]
+    assert bench.step() == ["hot firing 1"] and bench.step() == []
+
+
+def test_who_is_false_and_true_again_in_one_tick_goes_on(tmp_path: Path) -> None:
+    """What is told last is so, also where it is like what was told of others before."""
+    bench = Bench(tmp_path, STORMY, receivers=RECEIVERS[:1])
+    hand_in(bench, 1)
+    for part, truth in ((ALL[:10], 1.0), (ALL[10:], 0.0), (ALL[10:], 1.0)):
+        bench.now_ns += SECOND
+        batch = Batch(changes_of(part, truth, [2.0] * len(part)), EPOCH + bench.now_ns)
+        bench.table.lives.observe_all("hot", batch)
+    bench.tick()
+    states = Counter(life.state for life in bench.table.lives.by_key.values())
+    assert states == {FIRING: MANY}

@@ -129,3 +129,12 @@ def test_a_recovery_by_another_condition_is_told_at_once(tmp_path: Path) -> None
     kinds = Counter(each.kind for each in road.bench.delivered.got)
     assert kinds == {"firing": 7, "resolved": 7}
     assert road.moved >= 2 * MANY and math.isclose(road.bench.life("n1").value, 2.0)
+
+
+def test_who_never_fired_has_no_alert_by_resolve_when(tmp_path: Path) -> None:
+    """Where silence is an alert, too: that many are well is no news of any of them."""
+    rule = replace(HYSTERESIS, no_data="alert")
+    road = Road(tmp_path, rule)
+    road.second(story(0, rule)[0])
+    road.second([Told(RESOLVE, ALL, 1.0)])
+    assert not road.bench.lives

@@ -159,3 +159,14 @@ def test_characters_of_scalars_are_found_in_the_file(text: str, place: str | Non
     tree = parse(text, "f")
     found = place_within(tree.place(("a",)), tree.plain["a"].index("X"))
     assert (found and str(found)) == (place and f"f:{place}")
+
+
+def test_a_rule_takes_what_both_of_its_conditions_take() -> None:
+    """An aggregator keeps what says that it is over, too."""
+    Path("rules.yaml").write_text(
+        "alerts:\n"
+        "  - {name: full, condition: queue_depth > 5, severity: info,\n"
+        "     resolve_when: mean(queue_depth) over 5s < 3 by neuron}\n"
+    )
+    document = json.loads(RUNNER.invoke(app, ["check", "rules.yaml", "--json"]).stdout)
+    assert document["rules"][0]["neuron_bytes"] == document["neuron_bytes"] == 9 + 2 * 64 + 9

@@ -187,6 +187,8 @@ class Feed:
 
     def _repeat(self, watched: Watched, now_ns: int, alive_at_ns: int) -> None:
         name, watched.ripe_ns = watched.rule.name, None
+        if watched.is_told and now_ns >= watched.complete_ns:
+            self._lives.beyond.keep(name, watched.listed)
         wanted = dict.fromkeys(watched.listed)
         wanted.update(dict.fromkeys(key.labels for key in self._lives.watched(watched.rule)))
         batches = found_again(watched, wanted, alive_at_ns)

@@ -48,8 +48,9 @@ class Batch(NamedTuple):
 
     def is_like(self, other: "Batch") -> bool:
         """Whether both say the same of different entities."""
-        same = self.resolve == other.resolve or (self.resolve != self.resolve != other.resolve)
-        return same and self.truth is not None and self.truth == other.truth
+        are_unknown = math.isnan(self.resolve) and math.isnan(other.resolve)
+        is_same = self.resolve == other.resolve or are_unknown
+        return is_same and self.truth is not None and self.truth == other.truth
 
 
 def are_distinct(batches: Sequence[Batch]) -> bool:
@@ -93,7 +94,8 @@ class Handed:
         """Take in many. What comes in pieces, as a storm may, has the time of the last of them."""
         batches = self.batches.setdefault(rule, [])
         for place, one in enumerate(batches):
-            if one.is_like(batch):
+            between = batches[place + 1 :]  # of whom nothing must come before what is older
+            if one.is_like(batch) and (not between or are_distinct([*between, batch])):
                 joined = join_changes([one.changes, batch.changes])
                 if isinstance(joined, Changes):
                     batches[place] = batch._replace(changes=joined)

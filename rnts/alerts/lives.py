@@ -43,8 +43,8 @@ class Lives:
         self._former: dict[str, Rule] = {}  # rules that are gone, while alerts of theirs end
         self._handed = Handed(counts)
         self._active: dict[str, dict[Key, None]] = {}  # in the order in which they began
-        self._beyond = Beyond(counts)
-        crowded = self.grown, self._active, self._beyond, self._handed
+        self.beyond = Beyond(counts)
+        crowded = self.grown, self._active, self.beyond, self._handed
         self._crowds = Crowds(*crowded, counts, shares_group)
         self._rounds = Rounds[Key]()
         self._restored_ns: int | None = None
@@ -91,6 +91,7 @@ class Lives:
         self._former.update({rule.name: rule for rule in (*former, *self.rules.values())})
         self.rules = {rule.name: rule for rule in rules}
         self.touched.update(dict.fromkeys(self.by_key))
+        self.beyond.reload(self.rules)
 
     def restore(self, lives: Iterable[Life], at: Moment) -> None:
         """Take over lives that were kept; the rules that they are of have been told already."""
@@ -174,9 +175,9 @@ class Lives:
             if life is None or not life.is_active:
                 life = self._admit(rule, key, sample, life)
             if life is not None:
-                state, is_without_data = life.state, life.is_without_data
+                before = life.state, life.is_without_data, life.is_gone
                 life.observe(rule, sample, at, self._counts)
-                if life.state != state or life.is_without_data != is_without_data:
+                if before != (life.state, life.is_without_data, life.is_gone):
                     self._touch(key)
         self._handed.samples.clear()
         return heard
@@ -191,7 +192,7 @@ class Lives:
     def _admit(self, rule: Rule, key: Key, sample: Sample, life: Life | None) -> Life | None:
         """The life that a sample is for, unless there is none, or no place for it."""
         if sample.truth == 0:
-            self._beyond.discard(rule.name, key.labels)
+            self.beyond.discard(rule.name, key.labels)
             if rule.no_data != ALERT:
                 return life
         elif sample.truth != 1:
@@ -199,9 +200,9 @@ class Lives:
         if self._room(rule) <= 0:
             if sample.truth == 0:
                 return life
-            self._beyond.add(rule.name, (key.labels,))
+            self.beyond.add(rule.name, (key.labels,))
             return None
-        self._beyond.discard(rule.name, key.labels)
+        self.beyond.discard(rule.name, key.labels)
         return life or self.grown.setdefault(key, Life(rule.name, rule.digest, key.labels))
 
     def _leave(self, gone: Leaving, at: Moment) -> None:
@@ -209,12 +210,12 @@ class Lives:
             if gone.has(key.labels):
                 life.end(LEFT_REASON, at)
                 self._touch(key)
-        self._beyond.leave(gone)
+        self.beyond.leave(gone)
 
     def _look_at_overflow(self, heard: set[str], at: Moment) -> None:
         """Those beyond a rule's limit are one alert, whose value is how many they are."""
-        for name in heard:
-            rule, count = self.rules[name], self._beyond.count(name)
+        for name in heard | (self.beyond.thinned & self.rules.keys()):
+            rule, count = self.rules[name], self.beyond.count(name)
             key = Key(name, OVERFLOW_LABELS)
             life = self.grown.get(key)
             if not count and (life is None or not life.is_active or self._is_early(rule, at)):
@@ -223,6 +224,7 @@ class Lives:
             sample = Sample(float(count > 0), float(count), at.wall_ns, 1.0)
             life.observe(rule, sample, at, self._counts)
             self._touch(key)
+        self.beyond.thinned.clear()
 
     def _is_early(self, rule: Rule, at: Moment) -> bool:
         """Whether entities beyond the limit may have yet to be heard again after a restart."""

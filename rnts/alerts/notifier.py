@@ -5,7 +5,7 @@ it. So a restart, a silence or a full bucket lose nothing, and a storm is told i
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from rnts.alerts.bucket import Bucket
@@ -38,16 +38,13 @@ class Notifier:
     """One tick after the other; `counts` says what was held back, and why."""
 
     def __init__(
-        self,
-        receivers: Iterable[Receiver],
-        inhibitor: Inhibitor,
-        silences: Silences,
+        self, receivers: Iterable[Receiver], inhibitor: Inhibitor, silences: Silences,
         counts: Counter[str],
-    ) -> None:
-        self.counts = counts
-        self._silences = silences
+    ) -> None:  # fmt: skip
+        self.counts, self._silences = counts, silences
         self._receivers: dict[str, Receiver] = {}
         self._buckets: dict[str, Bucket] = {}
+        self._told_now: set[Group] = set()  # from columns, in this tick
         self.reload(receivers, inhibitor)
 
     def reload(self, receivers: Iterable[Receiver], inhibitor: Inhibitor) -> None:
@@ -90,7 +87,7 @@ class Notifier:
         settled = []
         is_hushed = self._inhibitor.is_needed or bool(self._silences.by_id)
         for life, rule in unsettled:
-            is_settled, is_held_back = True, is_hushed and self._is_held_back(life, rule, at)
+            is_settled, is_held_back = True, None if is_hushed else False
             for name in dict.fromkeys((*rule.receivers, *life.told)):
                 receiver = self._receivers.get(name)
                 if receiver is None:  # it was removed: there is nobody who could hear of the end
@@ -101,11 +98,13 @@ class Notifier:
                 if notice is None:
                     continue
                 is_settled = False
-                if is_held_back and notice.kind != RESOLVED_KIND:
-                    continue
-                labels = dict(life.labels)
-                values = tuple(labels.get(label, "") for label in receiver.group_by)
-                groups.setdefault(Group(name, rule.name, values), []).append(notice)
+                if notice.kind != RESOLVED_KIND:
+                    if is_held_back is None:
+                        is_held_back = self._is_held_back(life, rule, at)
+                    if is_held_back:
+                        continue
+                group = _group_of(receiver, rule.name, dict(life.labels))
+                groups.setdefault(group, []).append(notice)
             if is_settled:
                 settled.append(life)
         due: dict[str, dict[Group, list[Notice]]] = {}
@@ -113,8 +112,10 @@ class Notifier:
         for group, notices in groups.items():
             due_ns = _due_ns(self._receivers[group.receiver], notices)
             asleep_ns[group.rule] = min(due_ns, asleep_ns.get(group.rule, due_ns))
-            if at.steady_ns >= due_ns:
+            # Of a group that was told just now, who is due besides is told in the next tick.
+            if at.steady_ns >= due_ns and group not in self._told_now:
                 due.setdefault(group.receiver, {})[group] = notices
+        self._told_now.clear()
         told = []
         for name, receiver in self._receivers.items():
             if name in due:
@@ -124,7 +125,7 @@ class Notifier:
     def notify_storm(self, storm: Storm, at: Moment) -> list[Notification]:
         """What is to be told of alerts of which nobody knows anything, and nothing holds back."""
         told: list[Notification] = []
-        self.counts["unknown_receiver"] += len(set(storm.rule.receivers) - self._receivers.keys())
+        self.counts["unknown_receiver"] += storm.unknown_to(self._receivers)
         for name, receiver in self._receivers.items():
             if name in storm.rule.receivers:
                 told += self._counted(receiver, storm.told_to(receiver), at)
@@ -146,8 +147,9 @@ class Notifier:
         if told:
             bucket = self._buckets[receiver.name]
             bucket.fill(at.steady_ns)
-            for _ in told:
+            for one in told:
                 bucket.take()
+                self._told_now.add(_group_of(receiver, one.rule, one.group))
         self.counts["notifications"] += len(told)
         return told
 
@@ -197,44 +199,40 @@ class Notifier:
         waiting = []
         for group, notices in sorted(due.items(), key=_rank):
             if notices[0].rule.is_critical:
-                told.append(self._one(receiver, group, notices, at))
+                told.append(self._said(receiver, notices, at, group))
                 bucket.take()
             else:
                 waiting.append((group, notices))
         while waiting and bucket.tokens:
             bucket.take()
             if bucket.tokens or len(waiting) == 1:
-                told.append(self._one(receiver, *waiting.pop(0), at))
+                group, notices = waiting.pop(0)
+                told.append(self._said(receiver, notices, at, group))
                 continue
             together = [notice for _, notices in waiting for notice in notices]
-            told.append(self._said(receiver, together, {}, at, is_digest=True))
+            told.append(self._said(receiver, together, at))
             self.counts["digested"] += len(waiting)
             waiting.clear()
         self.counts["held_back"] += len(waiting)
         return told
 
-    def _one(
-        self, receiver: Receiver, group: Group, notices: list[Notice], at: Moment
-    ) -> Notification:
-        pairs = zip(receiver.group_by, group.values, strict=True)
-        shown = {label: value for label, value in pairs if value}
-        return self._said(receiver, notices, shown, at, is_digest=False)
-
     def _said(
-        self,
-        receiver: Receiver,
-        notices: list[Notice],
-        group: dict[str, str],
-        at: Moment,
-        is_digest: bool,
+        self, receiver: Receiver, notices: list[Notice], at: Moment, group: Group | None = None
     ) -> Notification:
-        """The notification, and what its receiver knows from now on."""
-        notification = build(receiver.name, notices, group, at.wall_ns, is_digest)
+        """The notification of a group, or a digest, and what its receiver knows from now on."""
+        pairs = zip(receiver.group_by, group.values, strict=True) if group else ()
+        shown = {label: value for label, value in pairs if value}
+        notification = build(receiver.name, notices, shown, at.wall_ns, is_digest=group is None)
         for notice in notices:
             is_over = notice.kind == RESOLVED_KIND
             notice.life.tell(receiver.name, None if is_over else told_of(notice, at.steady_ns))
         self.counts["notifications"] += 1
         return notification
+
+
+def _group_of(receiver: Receiver, rule: str, labels: Mapping[str, str]) -> Group:
+    """The group of this receiver that an alert of a rule belongs to."""
+    return Group(receiver.name, rule, tuple(labels.get(label, "") for label in receiver.group_by))
 
 
 def _rank(one: tuple[Group, list[Notice]]) -> tuple[int, Group]:

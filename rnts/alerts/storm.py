@@ -6,7 +6,7 @@ Others, which wait for their `for` or their group, have their lives before anybo
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rnts.alerts.cohorts import Cohort
@@ -102,6 +102,10 @@ class Storm:
         rows = zip(changes.labels, changes.values, certainties, self._first_of, strict=True)
         for place, (labels, value, certainty, first) in enumerate(rows):
             yield self._made.get(place) or first.copy(labels, value, certainty)
+
+    def unknown_to(self, receivers: Iterable[str]) -> int:
+        """How often one is to be told that is none of these receivers."""
+        return len(self._changes) * len(set(self.rule.receivers).difference(receivers))
 
     def told_to(self, receiver: Receiver) -> list[Notification]:
         """What a receiver is told: a notification a group."""

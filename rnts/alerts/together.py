@@ -36,10 +36,13 @@ def found_resolved(watched: Watched, update: Update) -> Batch | None:
     Of whoever is true there is nothing new yet.
     """
     changes = update.changes
-    if not isinstance(changes, Changes) or not _are_many(changes) or not watched.is_told:
+    if not isinstance(changes, Changes) or not _are_many(changes):
+        return None
+    is_all_told = watched.is_told and watched.is_resolve_told
+    if not is_all_told or watched.unheard or watched.early:
         return None
     parts = _by_truth(changes)
-    if len(parts) != 1 or watched.unheard or watched.early:
+    if len(parts) != 1 or watched.rule.no_data == ALERT:  # whose silence would become an alert
         return None
     truth = changes.truths[0]
     if truth:

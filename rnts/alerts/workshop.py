@@ -59,7 +59,10 @@ class Workshop:
     @property
     def counts(self) -> Counter[str]:
         """What was published on control topics, and what nobody heard."""
-        return sum((link.counts for link in self._links.values()), Counter())
+        total = Counter[str]()
+        for link in self._links.values():
+            total.update(link.counts.copy())  # threads of actions count meanwhile
+        return total
 
     def close(self) -> None:
         """Close the control topics."""
