@@ -208,7 +208,7 @@ class Activation:
         self._start_ns = time.perf_counter_ns()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, error_type: object, error: object, traceback: object) -> None:
         self._neuron.finish(self._start_ns)
 
     async def __aenter__(self) -> Activation:  # noqa: PYI034 - `typing` is not loaded
