@@ -22,7 +22,7 @@ from rnts.alerts.workshop import Workshop
 from rnts.errors import RntsError, UsageError
 from rnts.file_watch import FileWatch
 from rnts.links.zmq_control import ControlLink
-from rnts.process import HangUp, StopEvent, claim_role, settle
+from rnts.process import HangUp, StopEvent, claim_role, settle, undisturbed
 from rnts.rules.ranges import doubts_of
 from rnts.runtime import make_runtime_folder
 from rnts.settings import Settings
@@ -108,7 +108,8 @@ def _loop(
                 _reload(service, source, reader, now_ns)
         requests = control.receive()
         bodies = [request.body for request in requests]
-        answers = service.step(source, bodies, now_ns, time.time_ns())
+        with undisturbed():
+            answers = service.step(source, bodies, now_ns, time.time_ns())
         for request, answer in zip(requests, answers, strict=True):
             control.answer(request, answer)
         if not control.is_readable():

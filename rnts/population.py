@@ -13,6 +13,7 @@ from rnts.kernels import neurons as table
 from rnts.model import Health, Kind
 from rnts.places import OTHER, Places
 from rnts.records import RECORDS_MAX, Records
+from rnts.row_names import RowNames
 from rnts.told_identity import Identity, told_identity
 
 DEFAULT_GROUP, OTHER_GROUP = "default", "other"
@@ -50,6 +51,7 @@ class Population:
         self.host_places = Places((NO_HOST, OTHER_HOST), self.hosts_max)
         self.renamed: set[int] = set()  # rows whose neuron said that it is another than it was
         self._identities: dict[int, Identity] = {}
+        self.row_names = RowNames(self.rows, self._name_of)
         self._gone: dict[int, None] = {}  # ids in `_identities` without a row, the oldest first
         self._reasons: dict[int, tuple[int, str]] = {}  # row -> (time, reason) of its health
         self._index = np.zeros((cells, 2), np.uint64)
@@ -112,6 +114,7 @@ class Population:
                 oldest = next(iter(self._gone))
                 del self._gone[oldest], self._identities[oldest]
             self._identities[neuron_id] = identity
+            self.row_names.note(row, neuron_id, identity.name)
             self.renamed.add(row)
         self._gone.pop(neuron_id, None)
         self._place(row, identity)
@@ -173,6 +176,7 @@ class Population:
         """Release rows of neurons that left, or have been silent, longer than that."""
         count = table.retire(self.arrays, left_before_ns, silent_since_ns, self._retired)
         self.retired += count
+        self.row_names.forget(self._retired[:count])
         for row in self._retired[:count].tolist():
             self._reasons.pop(row, None)
             self.hosts[row] = 0
@@ -215,9 +219,10 @@ class Population:
         """What a neuron said it is; None if it never did, or so long ago that it is forgotten."""
         return self._identities.get(neuron_id)
 
-    def identities_of(self, neuron_ids: Iterable[int]) -> Iterable[Identity | None]:
-        """What each of these said it is, as `identity_of` has it."""
-        return map(self._identities.get, neuron_ids)
+    def _name_of(self, neuron_id: int) -> str:
+        """What a neuron said that it is called; nothing where it did not."""
+        identity = self._identities.get(neuron_id)
+        return identity.name if identity else ""
 
     def find(self, wanted: str) -> int:
         """The row of the neuron of a name, or of a decimal id; 0 if there is none."""

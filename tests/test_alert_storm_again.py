@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from alert_tools import EPOCH, RULE, SECOND, Bench
-from test_alert_storm import MANY, RECEIVERS, STORMY, Pair, changes_of
+from test_alert_storm import MANY, RECEIVERS, STORMY, TWO, Pair, changes_of
 
 from rnts.alerts.flapping import Flapping
 from rnts.alerts.handed import Batch
 from rnts.alerts.life_documents import ALIKE
+from rnts.reflex.change import Changes
 
 ALL = list(range(MANY))
 TRUE, FALSE = changes_of(ALL, 1.0, [2.0] * MANY), changes_of(ALL, 0.0, [0.0] * MANY)
@@ -84,6 +85,33 @@ def test_whatever_comes_again_is_as_if_handed_in_singly(tmp_path: Path) -> None:
                 pair.step()
         storms += pair.storms
     assert storms > 3
+
+
+@pytest.mark.parametrize("limit", [1_000, 120])
+def test_names_may_hold_anything(tmp_path: Path, limit: int) -> None:
+    """Who is found by the text of its labels is nobody else, whatever parts that text has."""
+    columns = [
+        ["g\0" if one % 2 else "g" for one in ALL],
+        ["h" if one % 2 else "\0h" for one in ALL],
+        [f"n{one // 2}" for one in ALL],
+    ]
+    pair = Pair(tmp_path, rules=(replace(TWO, limit=limit),), receivers=RECEIVERS[:2])
+
+    def of(truth: float) -> Changes:
+        return Changes(("group", "host", "neuron"), columns, [truth] * MANY, [truth] * MANY, {})
+
+    for times in (1, 2, 3):
+        pair.step(of(1.0))
+        assert pair.storms == times
+        pair.step(of(0.0))
+        pair.step()
+    pair.step(of(1.0))
+    for one in (1, MANY // 2, MANY // 2 + 1):  # of those beyond the limit, too
+        for bench in pair.both:
+            bench.table.leave({"group": "g\0", "host": "h", "neuron": f"n{one}"})
+            bench.table.leave({"host": "\0h"} if one > MANY // 2 else {"neuron": "n9"})
+        pair.step()
+    assert pair.storms == 4
 
 
 def test_a_death_in_a_storm_that_came_again(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnts.reflex.change import Change, Changes, Worst, join_changes
+from rnts.reflex.change import Change, Changes, Worst, join_changes, text_of
 from rnts.reflex.packed import pack_changes, unpack_changes
 
 NAMES = ("group", "neuron")
@@ -56,6 +56,15 @@ def test_columns_are_a_sequence(
     assert [each.labels for each in changes] == [
         changes[place].labels for place in range(len(changes))
     ]
+
+
+@given(st.lists(rows, min_size=1, max_size=6))
+def test_texts_say_which_entity_it_is(found: list[tuple[str, str, float, float, bool]]) -> None:
+    """Labels are equal where the texts of their entities are, also with what is between two."""
+    changes = changes_of(found)
+    assert changes.entities == [text_of([value for _, value in each]) for each in changes.labels]
+    assert len(changes.different) == len(set(changes.labels))
+    assert [changes.labels_at(place) for place in range(len(changes))] == changes.labels
 
 
 def test_parts_with_other_labels_are_joined_one_by_one() -> None:

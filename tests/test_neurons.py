@@ -196,6 +196,33 @@ def test_silent_neurons_are_forgotten_and_their_names_kept_as_long_as_there_is_r
     assert [population.identity_of(n) is not None for n in (2, 3, 4)] == [True] * 3
 
 
+def test_rows_are_called_as_their_neurons_are_now() -> None:
+    """By name or id, also where a row changes hands, a name changes, or is forgotten meanwhile."""
+    windows = Windows(SECOND, [50], max_neurons=3, retire_after_ns=10 * SECOND)
+    population = windows.population
+
+    def called(*ids: int) -> list[str]:
+        return population.row_names.of([population.row_of(one) for one in ids])
+
+    unnamed = Item(9, NOW, Kind.SAMPLE, {"queue_depth": 1})
+    windows.fold(to_records([unnamed, *names(1, 1)]), NOW)
+    assert called(9, 1) == ["9", population.identity_of(1).name]
+    told = [
+        Item(one, NOW, Kind.NAME, text=(name, "", "", "")) for one, name in ((9, "x"), (1, "y"))
+    ]
+    windows.fold(to_records(told), NOW)
+    assert called(1, 9) == ["y", "x"]
+
+    windows.advance(NOW + 12 * SECOND, complete=True)
+    later = NOW + 12 * SECOND
+    windows.fold(to_records([*names(4, 3)]), later)  # whose names take the room of the others
+    assert called(4, 5, 6) == [population.identity_of(one).name for one in (4, 5, 6)]
+    windows.advance(later + 12 * SECOND, complete=True)
+    back = [Item(one, later + 12 * SECOND, Kind.SAMPLE, {"queue_depth": 1}) for one in (9, 1)]
+    windows.fold(to_records(back), later + 12 * SECOND)
+    assert called(9, 1) == ["9", "1"]
+
+
 def test_no_more_than_a_limited_number_is_retired_at_once() -> None:
     """What one sweep leaves over, the next finds."""
     population = Population(max_neurons=20_000, max_groups=1)

@@ -14,6 +14,7 @@ from rnts.kernels.process_ids import PROCESS_BITS_BELOW, PROCESS_MARK
 from rnts.model import Kind
 from rnts.reflex.change import Update, Worst
 from rnts.reflex.engine import Engine
+from rnts.reflex.scope import CHUNK
 from rnts.rules.condition import parse_condition, parse_quantity
 from rnts.windows import Windows
 
@@ -31,6 +32,30 @@ def test_an_entity_is_told_of_from_when_it_is_true_until_it_is_false() -> None:
 
     town.step(1, town.sample(2, queue_depth=2))
     assert town.news("queue_depth > 5") == []
+
+
+def test_thousands_are_told_at_once_and_whoever_leaves_meanwhile() -> None:
+    """More than are evaluated in one go are one update, whose tables follow when they are asked."""
+    many = CHUNK + 500
+    town, text = Town(2 * many), "queue_depth > 5"
+    town.watch(text)
+
+    def say(depth: int) -> list[Item]:
+        return [town.sample(one, queue_depth=depth) for one in range(1, many + 1)]
+
+    for leaver in (3, CHUNK + 7):
+        town.step(1, *say(9))
+        assert town.news(text) == [(neuron(str(one)), 1.0, 9.0) for one in range(1, many + 1)]
+        town.step(1, town.event(leaver, DEACTIVATED))
+        assert town.gone(text) == (neuron(str(leaver)),)
+        assert len(town.engine.full(text, town.now_ns).changes) == many - 1
+        town.step(1, *say(1))
+        told = town.news(text)
+        assert {labels for labels, _, _ in told} == {
+            neuron(str(one)) for one in range(1, many + 1) if one != leaver
+        }
+        assert {truth for _, truth, _ in told} == {0.0} and town.news(text) == []
+        assert town.engine.full(text, town.now_ns).changes == ()
 
 
 def test_what_is_unknown_is_told_of_whoever_was_true() -> None:

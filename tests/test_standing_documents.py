@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from rnts.delivery import Message, Type
 from rnts.links.limits import MESSAGE_BYTES_MAX
-from rnts.reflex.change import Change, Update, Worst
+from rnts.reflex.change import Certainty, Change, Changes, Update, Worst
 from rnts.rules.faults import Fault
 from rnts.standing.client import WatchClient
-from rnts.standing.outbox import Outbox
+from rnts.standing.outbox import CHANGES_AT_ONCE, SHORT_AT_ONCE, Outbox
 from rnts.standing.push import Part, Push, pack_push, unpack_push
 from rnts.standing.query import (
     EXPRESSION_CHARACTERS_MAX,
@@ -46,6 +46,32 @@ def test_what_is_wrong_comes_in_pieces_and_all_of_it() -> None:
         assert len(payload) < MESSAGE_BYTES_MAX
         told |= unpack_push(payload).wrong
     assert len(told) == EXPRESSIONS_MAX
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("n", SHORT_AT_ONCE), ("\0" * 30, SHORT_AT_ONCE), ("\1" * 255, CHANGES_AT_ONCE)],
+)
+def test_many_with_short_names_are_few_messages(name: str, most: int) -> None:
+    """As many as may be in one message, which links carry whatever has to be escaped."""
+    count, box, told = 2 * SHORT_AT_ONCE + 1, Outbox(Counter()), list[Change]()
+    certain = [
+        Certainty(*(-1.2345678901234567e-300 * (place + 1) for _ in range(5)))
+        for place in range(count)
+    ]
+    columns = [[name] * count, [name] * count, [name] * count]
+    values = [-1.2345678901234567e-300 * (place + 1) for place in range(count)]
+    changes = Changes(("group", "host", "neuron"), columns, [1.0] * count, values, {}, certain)
+    box.add("q", Update("q", 0, False, changes, ()))
+    sizes = []
+    while box.is_waiting:
+        payload = box.next_payload(lambda key: Update(key, 0, True, (), ()))
+        assert len(payload) < MESSAGE_BYTES_MAX
+        (part,) = unpack_push(payload).parts
+        told += part.update.changes
+        sizes.append(len(part.update.changes))
+    assert told == list(changes)
+    assert max(sizes) == most and len(sizes) == -(-count // most)
 
 
 def test_documents_come_back_as_they_were() -> None:

@@ -17,7 +17,7 @@ from rnts.agent import Agent, AgentOptions
 from rnts.commands import _live
 from rnts.errors import ConnectError
 from rnts.notify import Manager
-from rnts.process import settle
+from rnts.process import settle, undisturbed
 from rnts.sender import Limits
 
 CHILD = SimpleNamespace(name="aggregator", pid=7)
@@ -119,6 +119,18 @@ def test_what_is_loaded_is_not_searched_for_garbage() -> None:
         assert gc.get_freeze_count() > 0
     finally:
         gc.unfreeze()
+
+
+def test_nothing_is_searched_for_garbage_amid_what_must_not_wait() -> None:
+    """The collector is off meanwhile and on again afterwards, also after an error; where it was off
+    before it stays so."""
+    with pytest.raises(RuntimeError), undisturbed():
+        assert not gc.isenabled()
+        with undisturbed():
+            pass
+        assert not gc.isenabled()
+        raise RuntimeError
+    assert gc.isenabled()
 
 
 COMMAND_LINE = """

@@ -4,14 +4,14 @@ Where thousands fired, were resolved or are true again, it is the same few histo
 So what becomes of each is computed once for all that have the same, and each is like one of these.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby, repeat
+from collections.abc import Sequence
+from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
 from rnts.alerts.flapping import Flapping
-from rnts.alerts.life import RESOLVED, Key, Life, Moment
-from rnts.alerts.notification import entity_of
+from rnts.alerts.known import Known
+from rnts.alerts.life import RESOLVED, Life, Moment
 from rnts.alerts.rule import Rule
 from rnts.reflex.change import Changes
 
@@ -20,6 +20,10 @@ _plain = attrgetter(
     "rule", "rule_digest", "state", "episode", "held_ns", "samples", "event_ns", "newest",
     "heard_ns", "quiet_ns", "since_event_ns", "since_wall_ns", "changed_ns", "worst", "reason",
     "is_without_data", "is_gone", "is_flapping", "note", "flips", "told",
+)  # fmt: skip
+# In one go: ten thousand lives are far apart in memory.
+_sign = attrgetter(
+    "state", "episode", "event_ns", "quiet_ns", "flips", "told", "is_flapping", "rule_digest",
 )  # fmt: skip
 
 
@@ -34,32 +38,38 @@ class Cohort(NamedTuple):
 
 
 def find_cohorts(
-    rule: Rule, changes: Changes, lives: Mapping[Key, Life], flapping: Flapping, at: Moment
+    rule: Rule, changes: Changes, lives: Known, flapping: Flapping, at: Moment
 ) -> list[Cohort] | None:
     """The cohorts of all that have become true; None where each has to be looked at.
 
     It is unless they have no alerts, or ones that are over, as everybody knows, and none flaps.
     """
-    known = {entity_of(key.labels) for key in lives if key.rule == rule.name}
-    if not known or known.isdisjoint(changes.entities):
+    befores = lives.find(rule.name, changes)
+    known = list(filter(None, befores))
+    if not known:
         return [Cohort(None, range(len(changes)))] if flapping.begins_at > 1 else None
-    # Plain pairs are found as keys are, and made in a third of the time.
-    pairs = zip(repeat(rule.name), changes.labels, strict=False)
-    befores = list(map(lives.get, cast(Iterable[Key], pairs)))
-    groups: dict[tuple[int, ...] | None, list[int]] = {}
+    signs = list(map(_sign, known))
+    is_one = signs.count(signs[0]) == len(signs)
+    different = signs[:1] if is_one else [sign for sign, _ in groupby(signs)]
+    if not all(_is_over(sign, rule, flapping, at) for sign in different):
+        return None
+    if is_one and len(known) == len(changes):
+        return [Cohort(known[0], range(len(changes)))]
+    groups: dict[tuple[int, tuple[int, ...]] | None, list[int]] = {}
     for place, life in enumerate(befores):
-        history: tuple[int, ...] | None = None
-        if life is not None:
-            is_new = life.state != RESOLVED or life.episode >= at.wall_ns
-            if is_new or life.told or life.is_flapping or life.event_ns is not None:
-                return None
-            history = (life.quiet_ns, *life.flips)
-            if len(history) >= flapping.begins_at or life.rule_digest != rule.digest:
-                return None
+        history = None if life is None else (life.quiet_ns, life.flips)
         groups.setdefault(history, []).append(place)
     if len(groups) > COHORTS_MAX:
         return None
     return [Cohort(befores[places[0]], places) for places in groups.values()]
+
+
+def _is_over(sign: tuple[Any, ...], rule: Rule, flapping: Flapping, at: Moment) -> bool:
+    """Whether alerts of which this is so are over, as everybody knows, and do not flap."""
+    state, episode, event_ns, _, flips, told, is_flapping, rule_digest = sign
+    is_over = state == RESOLVED and episode < at.wall_ns and event_ns is None and not told
+    is_calm = not is_flapping and len(flips) + 1 < flapping.begins_at
+    return is_over and is_calm and rule_digest == rule.digest
 
 
 def alike(lives: Sequence[Life]) -> dict[tuple[object, ...], list[int]]:

@@ -13,9 +13,10 @@ from rnts.alerts.beyond import OVERFLOW_LABELS, Beyond
 from rnts.alerts.cohorts import find_cohorts
 from rnts.alerts.flapping import Flapping
 from rnts.alerts.handed import Batch, Handed, are_distinct, in_order
-from rnts.alerts.life import RESOLVED, Key, Life, Moment
+from rnts.alerts.known import Known
+from rnts.alerts.life import RESOLVED, Key, Moment
 from rnts.alerts.moves import Move, find_move
-from rnts.alerts.rule import Labels, Rule
+from rnts.alerts.rule import Rule
 from rnts.alerts.storm import Storm, is_storm
 from rnts.reflex.change import Changes
 
@@ -25,7 +26,7 @@ class Crowds:
 
     def __init__(
         self,
-        grown: dict[Key, Life],
+        known: Known,
         active: dict[str, dict[Key, None]],
         beyond: Beyond,
         handed: Handed,
@@ -35,7 +36,7 @@ class Crowds:
         """shares_group: whether some are told with the alert of those beyond a rule's limit."""
         self.storms: list[Storm] = []
         self.moves: list[Move] = []
-        self._grown, self._active, self._beyond = grown, active, beyond
+        self._known, self._active, self._beyond = known, active, beyond
         self._handed, self._counts, self._shares_group = handed, counts, shares_group
 
     def take(
@@ -70,7 +71,7 @@ class Crowds:
             # What is told of a group is one notification, so with others all are looked at singly.
             # So it is where places are few: who is over may leave one to somebody else.
             is_tight = len(found) > 1 and any(
-                isinstance(each, Storm) and each.beyond for each in taken
+                isinstance(each, Storm) and each.beyond is not None for each in taken
             )
             if len(taken) == len(found) and sum(each.tells for each in taken) <= 1 and not is_tight:
                 del batches[name]
@@ -83,15 +84,15 @@ class Crowds:
         """What a batch is: a storm, or alerts that go on together; None if it is neither."""
         if batch.truth is None or batch.changes.worst:
             return None
-        overflow = self._grown.get(Key(rule.name, OVERFLOW_LABELS))
+        overflow = self._known.by_key.get(Key(rule.name, OVERFLOW_LABELS))
         if overflow is not None and overflow.is_active:  # which may be told as well
             tells = tells and not self._shares_group(rule, batch.changes)
-        first = self._grown.get(Key(rule.name, batch.changes[0].labels))
+        first = self._known.by_key.get(Key(rule.name, batch.changes[0].labels))
         if batch.truth == 1 and (first is None or first.state == RESOLVED):
             return self._storm(rule, batch, tells, flapping, at)
         if tells and is_busy:
             return None
-        return find_move(rule, batch, tells, self._grown, flapping, at)
+        return find_move(rule, batch, tells, self._known, flapping, at)
 
     def _go(self, found: Storm | Move) -> None:
         """Have it so."""
@@ -101,8 +102,8 @@ class Crowds:
             self.moves.append(found)
             return
         self.storms.append(found)
-        if found.beyond:
-            self._beyond.add(name, found.beyond)
+        if found.beyond is not None:
+            self._beyond.add_all(name, found.beyond)
 
     def _storm(
         self, rule: Rule, batch: Batch, tells: bool, flapping: Flapping, at: Moment
@@ -112,17 +113,17 @@ class Crowds:
         room = rule.limit - len(self._active.get(name, ()))
         if room <= 0 or not is_storm(rule, changes):
             return None
-        cohorts = find_cohorts(rule, changes, self._grown, flapping, at)
+        cohorts = find_cohorts(rule, changes, self._known, flapping, at)
         if cohorts is None:  # whoever fires already is not beyond the limit either
             return None
-        within, beyond = changes, list[Labels]()
+        within, beyond = changes, None
         if len(changes) > room:
-            places, labels = in_order(changes.entities), changes.labels
-            within, beyond = changes.pick(places[:room]), [labels[place] for place in places[room:]]
-            cohorts = find_cohorts(rule, within, self._grown, flapping, at)
+            places = in_order(changes.entities)
+            within, beyond = changes.pick(places[:room]), changes.pick(places[room:])
+            cohorts = find_cohorts(rule, within, self._known, flapping, at)
             assert cohorts is not None, "as all of them, these have no alerts that go on"
         tells = tells and not rule.for_ns
-        if tells and beyond:
+        if tells and beyond is not None:
             tells = not self._shares_group(rule, within)
         storm = Storm(rule, within, cohorts, batch.event_ns, at, flapping, tells)
         storm.beyond = beyond

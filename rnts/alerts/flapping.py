@@ -25,7 +25,8 @@ class Flapping:
     def look(self, life: Life, at: Moment) -> bool:
         """Forget old flips; whether the alert has begun or ceased to flap."""
         since_ns = at.steady_ns - self.window_ns
-        if life.flips:
+        # Where none is old they stay the same object, which those that are alike share.
+        if life.flips and (life.flips[0] <= since_ns or len(life.flips) > self.begins_at):
             recent = tuple(flip for flip in life.flips if flip > since_ns)
             life.flips = recent[-self.begins_at :]  # more of them say no more
         was_flapping = life.is_flapping

@@ -55,7 +55,9 @@ class Batch(NamedTuple):
 
 def are_distinct(batches: Sequence[Batch]) -> bool:
     """Whether no entity is in them twice, so that their order does not matter."""
-    entities = set[str]().union(*(batch.changes.entities for batch in batches))
+    if len(batches) == 1:
+        return len(batches[0].changes.different) == len(batches[0].changes)
+    entities = frozenset[str]().union(*(batch.changes.different for batch in batches))
     return len(entities) == sum(len(batch.changes) for batch in batches)
 
 

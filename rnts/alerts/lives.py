@@ -7,6 +7,7 @@ from rnts.alerts.beyond import OVERFLOW_LABELS, Beyond
 from rnts.alerts.crowds import Crowds
 from rnts.alerts.flapping import Flapping
 from rnts.alerts.handed import Batch, Handed, Leaving
+from rnts.alerts.known import Known
 from rnts.alerts.life import LEFT_REASON, Key, Life, Moment, Sample
 from rnts.alerts.moves import Move
 from rnts.alerts.rounds import Rounds
@@ -35,16 +36,16 @@ class Lives:
         """`is_due`: whether time alone has changed what is to be told of a life."""
         self._is_due = is_due
         self.rules = {rule.name: rule for rule in rules}
-        self.grown: dict[Key, Life] = {}
-        self.storms: list[Storm] = []
-        self.moves: list[Move] = []
+        self._known = Known()
+        self.grown = self._known.by_key
+        self.storms, self.moves = list[Storm](), list[Move]()
         self.touched: dict[Key, None] = {}  # in order
         self._counts = counts
         self._former: dict[str, Rule] = {}  # rules that are gone, while alerts of theirs end
         self._handed = Handed(counts)
         self._active: dict[str, dict[Key, None]] = {}  # in the order in which they began
         self.beyond = Beyond(counts)
-        crowded = self.grown, self._active, self.beyond, self._handed
+        crowded = self._known, self._active, self.beyond, self._handed
         self._crowds = Crowds(*crowded, counts, shares_group)
         self._rounds = Rounds[Key]()
         self._restored_ns: int | None = None
@@ -55,7 +56,7 @@ class Lives:
         storms, self.storms = self.storms, []
         for storm in storms:
             keys = [Key(storm.rule.name, labels) for labels in storm.labels()]
-            self.grown.update(zip(keys, storm.lives(), strict=True))
+            self._known.add_all(keys, storm.changes, storm.lives())
             self._active.setdefault(storm.rule.name, {}).update(dict.fromkeys(keys))
         return self.grown
 
@@ -98,7 +99,7 @@ class Lives:
         self._restored_ns = at.steady_ns
         for life in lives:
             key = Key(life.rule, life.labels)
-            self.grown[key] = life
+            self._known.add(key, life)
             self._touch(key)
 
     def tick(
@@ -133,7 +134,7 @@ class Lives:
 
     def forget(self, key: Key) -> None:
         """An alert is over, and all is said of it."""
-        del self.grown[key]
+        self._known.forget(key)
 
     def is_kept(self, life: Life) -> bool:
         """Whether there is more to come of a life, or to be said of it."""
@@ -203,7 +204,7 @@ class Lives:
             self.beyond.add(rule.name, (key.labels,))
             return None
         self.beyond.discard(rule.name, key.labels)
-        return life or self.grown.setdefault(key, Life(rule.name, rule.digest, key.labels))
+        return life or self._known.add(key, Life(rule.name, rule.digest, key.labels))
 
     def _leave(self, gone: Leaving, at: Moment) -> None:
         for key, life in self.grown.items():
@@ -220,7 +221,7 @@ class Lives:
             life = self.grown.get(key)
             if not count and (life is None or not life.is_active or self._is_early(rule, at)):
                 continue
-            life = life or self.grown.setdefault(key, Life(name, rule.digest, key.labels))
+            life = life or self._known.add(key, Life(name, rule.digest, key.labels))
             sample = Sample(float(count > 0), float(count), at.wall_ns, 1.0)
             life.observe(rule, sample, at, self._counts)
             self._touch(key)

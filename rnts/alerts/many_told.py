@@ -1,9 +1,10 @@
 """Tells a receiver of many alerts of a rule from their columns: one notification a group."""
 
-from collections.abc import Callable, Mapping, Sequence
-from heapq import nsmallest
-from itertools import groupby, repeat
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from itertools import groupby
 from operator import itemgetter
+from typing import TypeVar
 
 from rnts.alerts.notification import (
     ALERTS_LISTED_MAX,
@@ -15,6 +16,8 @@ from rnts.alerts.notification import (
 )
 from rnts.alerts.rule import Receiver
 from rnts.reflex.change import Changes
+
+Value = TypeVar("Value", bound=Hashable)
 
 
 def tell_many(
@@ -28,12 +31,14 @@ def tell_many(
     """
     told = []
     for values, members in _groups(receiver, those, places).items():
-        pick = itemgetter(*members, members[0])  # one more, since it gives one alone as it is
-        entities, amounts = pick(those.entities)[:-1], pick(those.values)[:-1]
-        first = list(map(notice, _worst(amounts, entities, members)))
+        ranked = sorted(members, key=those.entities.__getitem__)
+        amounts = [those.values[place] for place in ranked]
+        entities = [those.entities[place] for place in ranked]
+        first = [notice(ranked[rank]) for rank in _worst(amounts)]
         about = [(first[0].about, entities)]
         if abouts is not None:
-            runs = groupby(zip(members, entities, strict=True), lambda one: abouts[one[0]])
+            pairs_of = zip(map(abouts.__getitem__, ranked), entities, strict=True)
+            runs = groupby(pairs_of, itemgetter(0))
             about = [(what, [entity for _, entity in run]) for what, run in runs]
         pairs = zip(receiver.group_by, values, strict=True)
         group = {name: value for name, value in pairs if value}
@@ -46,25 +51,31 @@ def _groups(
     receiver: Receiver, those: Changes, places: Sequence[int]
 ) -> dict[tuple[str, ...], list[int]]:
     """The places of those that are told together, by the values of the receiver's labels."""
-    groups = dict[tuple[str, ...], list[int]]()
     columns = dict(zip(those.names, those.columns, strict=True))
     nothing = [""] * len(those)
     found = [columns.get(name, nothing) for name in receiver.group_by]
+    if not found:
+        return {(): list(places)}
     if len(places) < len(those):
         found = [[column[place] for place in places] for column in found]
-    rows = zip(*found, strict=True) if found else repeat(())
-    for values, place in zip(rows, places, strict=False):
-        if values in groups:
-            groups[values].append(place)
-        else:
-            groups[values] = [place]
+    if len(found) == 1:  # as nearly always
+        return {(value,): members for value, members in _by(found[0], places).items()}
+    return _by(zip(*found, strict=True), places)
+
+
+def _by(values: Iterable[Value], places: Sequence[int]) -> dict[Value, list[int]]:
+    """The places of equal values."""
+    groups = defaultdict[Value, list[int]](list)
+    for value, place in zip(values, places, strict=True):
+        groups[value].append(place)
     return groups
 
 
-def _worst(amounts: Sequence[float], entities: Sequence[str], places: Sequence[int]) -> list[int]:
-    """The places of those that are listed; where values are equal the names decide."""
+def _worst(amounts: Sequence[float]) -> Sequence[int]:
+    """The ranks of those that are listed; where amounts are equal the ranks decide."""
     if amounts.count(amounts[0]) == len(amounts):
-        rows = zip(entities, places, strict=True)
-        return [place for _, place in nsmallest(ALERTS_LISTED_MAX, rows)]
-    weighed = zip(map(weight_of, amounts), entities, places, strict=True)
-    return [place for _, _, place in nsmallest(ALERTS_LISTED_MAX, weighed)]
+        return range(min(len(amounts), ALERTS_LISTED_MAX))
+    weights = list(map(weight_of, amounts))
+    least = sorted(weights)[:ALERTS_LISTED_MAX][-1]  # all of that in C: a heap takes four times it
+    weighed = [(weight, rank) for rank, weight in enumerate(weights) if weight <= least]
+    return [rank for _, rank in sorted(weighed)[:ALERTS_LISTED_MAX]]

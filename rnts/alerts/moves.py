@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 from rnts.alerts.cohorts import COHORTS_MAX, alike
 from rnts.alerts.flapping import Flapping
 from rnts.alerts.handed import Batch
+from rnts.alerts.known import Known
 from rnts.alerts.life import (
     FIRING,
     INACTIVE,
@@ -68,17 +69,16 @@ class Part(NamedTuple):
 
 
 def find_move(
-    rule: Rule, batch: Batch, tells: bool, lives: Mapping[Key, Life], flapping: Flapping, at: Moment
+    rule: Rule, batch: Batch, tells: bool, lives: Known, flapping: Flapping, at: Moment
 ) -> "Move | None":
     """What becomes of those that a batch is about; None where each has to be looked at.
 
     Nothing is changed before the move goes. tells: whether all receivers are told then.
     """
     changes, truth = batch.changes, batch.truth
-    pairs = zip(repeat(rule.name), changes.labels, strict=False)  # plain ones are found as keys are
-    found = list(map(lives.get, cast(Iterable[Key], pairs)))
     if truth not in (0, 1):
         return None
+    found = lives.find(rule.name, changes)
     if not all(found):
         if truth or rule.no_data == ALERT:
             return None

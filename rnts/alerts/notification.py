@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from rnts.alerts.life import Life, Told
 from rnts.alerts.rule import CRITICAL, SEVERITIES, Labels, Rule
+from rnts.reflex.change import text_of
 from rnts.reflex.told_certainty import seen_document
 
 FIRING_KIND, RESOLVED_KIND, FLAPPING_KIND = "firing", "resolved", "flapping"
@@ -35,8 +36,12 @@ class Notice(NamedTuple):
     @property
     def key(self) -> str:
         """The same for the same thing told, and for nothing else."""
+        return self.key_of(self.episode_key)
+
+    def key_of(self, episode_key: str) -> str:
+        """The key, where `episode_key` is known already."""
         again = f"-{self.times}" if self.times > 1 else ""
-        return f"{self.episode_key}-{self.kind}{again}"
+        return f"{episode_key}-{self.kind}{again}"
 
     @property
     def about(self) -> str:
@@ -138,7 +143,7 @@ def _compose(
 
 def entity_of(labels: Labels) -> str:
     """A text for the labels of an alert, of which the rule says what names they have."""
-    return "\0".join([value for _, value in labels])
+    return text_of([value for _, value in labels])
 
 
 def _key_of_all(about: Iterable[tuple[str, Sequence[str]]], kind: str) -> str:
@@ -165,9 +170,10 @@ def _said(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
 
 
-def _weight(notice: Notice) -> tuple[int, float, Labels]:
+def _weight(notice: Notice) -> tuple[int, float, str]:
     """What sorts the worst to the front: what fires, then by value; labels make it certain."""
-    return notice.kind == RESOLVED_KIND, weight_of(notice.life.value), notice.life.labels
+    life = notice.life
+    return notice.kind == RESOLVED_KIND, weight_of(life.value), entity_of(life.labels)
 
 
 def weight_of(value: float) -> float:
@@ -176,10 +182,10 @@ def weight_of(value: float) -> float:
 
 
 def _listed(notice: Notice) -> dict[str, Any]:
-    life, rule = notice.life, notice.rule
-    return {
-        "key": notice.key,
-        "episode": notice.episode_key,
+    life, rule, episode_key = notice.life, notice.rule, notice.episode_key
+    document = {
+        "key": notice.key_of(episode_key),
+        "episode": episode_key,
         "rule": rule.name,
         "severity": rule.severity,
         "labels": dict(life.labels),
@@ -193,9 +199,12 @@ def _listed(notice: Notice) -> dict[str, Any]:
         "since_event_ns": life.since_event_ns,
         "since_wall_ns": life.since_wall_ns,
         "is_without_data": life.is_without_data,
-        **seen_document(life.certainty, rule.threshold),
-        **({"note": life.note} if life.note else {}),
     }
+    if life.certainty is not None:  # a storm has hundreds that have none
+        document |= seen_document(life.certainty, rule.threshold)
+    if life.note:
+        document["note"] = life.note
+    return document
 
 
 def _worst(ordered: Sequence[Notice]) -> list[dict[str, Any]]:
@@ -209,6 +218,8 @@ def _worst(ordered: Sequence[Notice]) -> list[dict[str, Any]]:
 
 def sum_of(values: Sequence[float]) -> float:
     """The sum of values without their signs, whatever their order; what is not finite is left."""
+    if values and values.count(values[0]) == len(values):
+        return abs(values[0]) * len(values) if math.isfinite(values[0]) else 0.0
     return math.fsum(map(abs, filter(math.isfinite, values)))
 
 

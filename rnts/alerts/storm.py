@@ -38,9 +38,10 @@ def is_storm(rule: Rule, changes: Changes) -> bool:
 class Storm:
     """Entities whose alerts begin at one moment; each cohort is told and remembered by its first.
 
+    changes:   of them, which say who they are
     flapping:  by which none of them flaps
     tells:     whether all receivers are told now, from the columns
-    beyond:    for whom the rule has no place
+    beyond:    for whom the rule has no place, if there are any
     """
 
     def __init__(
@@ -54,9 +55,8 @@ class Storm:
         tells: bool,
     ) -> None:
         self.rule, self._cohorts, self.tells = rule, cohorts, tells
-        self._changes, self._at = changes, at
-        self.beyond: list[Labels] = []
-        self._entities: set[str] | None = None
+        self.changes, self._at = changes, at
+        self.beyond: Changes | None = None
         self._made = {
             cohort.places[0]: self._begun(cohort, event_ns, flapping) for cohort in cohorts
         }
@@ -68,7 +68,7 @@ class Storm:
 
     def _begun(self, cohort: Cohort, event_ns: int, flapping: Flapping) -> Life:
         """The first of a cohort: it is made as any other life is, and all are like it."""
-        labels, _, value, _, certainty = self._changes[cohort.places[0]]
+        labels, _, value, _, certainty = self.changes[cohort.places[0]]
         if cohort.before is None:
             life = Life(self.rule.name, self.rule.digest, labels)
         else:
@@ -88,8 +88,11 @@ class Storm:
         """The life of one of them."""
         life = self._made.get(place)
         if life is None:
-            labels, _, value, _, certainty = self._changes[place]
-            life = self._made[place] = self._first_of[place].copy(labels, value, certainty)
+            those = self.changes
+            labels = those.labels_at(place)
+            certainty = those.certainties[place] if those.certainties else None
+            life = self._first_of[place].copy(labels, those.values[place], certainty)
+            self._made[place] = life
         return life
 
     def _tell(self, life: Life, receiver: str) -> None:
@@ -97,7 +100,7 @@ class Storm:
 
     def lives(self) -> Iterator[Life]:
         """All of them, each like the first of its cohort but for its labels and its value."""
-        changes = self._changes
+        changes = self.changes
         certainties = changes.certainties or [None] * len(changes)
         rows = zip(changes.labels, changes.values, certainties, self._first_of, strict=True)
         for place, (labels, value, certainty, first) in enumerate(rows):
@@ -105,12 +108,12 @@ class Storm:
 
     def unknown_to(self, receivers: Iterable[str]) -> int:
         """How often one is to be told that is none of these receivers."""
-        return len(self._changes) * len(set(self.rule.receivers).difference(receivers))
+        return len(self.changes) * len(set(self.rule.receivers).difference(receivers))
 
     def told_to(self, receiver: Receiver) -> list[Notification]:
         """What a receiver is told: a notification a group."""
-        places = range(len(self._changes))
-        told = tell_many(receiver, self._changes, places, self._notice, None, self._at.wall_ns)
+        places = range(len(self.changes))
+        told = tell_many(receiver, self.changes, places, self._notice, None, self._at.wall_ns)
         for life in self._made.values():
             self._tell(life, receiver.name)
         return told
@@ -127,20 +130,16 @@ class Storm:
     def documents(self) -> list[dict[str, Any]]:
         """What is remembered of all of them, a cohort each."""
         if len(self._cohorts) == 1:
-            return [document_of_alike(self._first_of[0], self._changes)]
+            return [document_of_alike(self._first_of[0], self.changes)]
         return [
-            document_of_alike(self._made[cohort.places[0]], self._changes.pick(cohort.places))
+            document_of_alike(self._made[cohort.places[0]], self.changes.pick(cohort.places))
             for cohort in self._cohorts
         ]
 
     def is_about(self, key: Key) -> bool:
         """Whether an alert is one of these."""
-        if key.rule != self.rule.name:
-            return False
-        if self._entities is None:
-            self._entities = set(self._changes.entities)
-        return entity_of(key.labels) in self._entities
+        return key.rule == self.rule.name and entity_of(key.labels) in self.changes.different
 
     def labels(self) -> list[Labels]:
         """Whom it is about."""
-        return self._changes.labels
+        return self.changes.labels

@@ -91,7 +91,7 @@ def _by_truth(changes: Changes) -> list[Changes]:
         return []
     if changes.truths.count(changes.truths[0]) == len(changes):
         return [changes]
-    if len(set(changes.entities)) < len(changes):
+    if len(changes.different) < len(changes):
         return []
     places: dict[float, list[int]] = {}
     for place, truth in enumerate(changes.truths):

@@ -49,6 +49,14 @@ class Change(NamedTuple):
     certainty: Certainty | None = None
 
 
+def text_of(values: Sequence[str]) -> str:
+    """A text for the values of an entity's labels: no others have it that have the same names."""
+    text = "\0".join(values)
+    if text.count("\0") < max(1, len(values)):
+        return text
+    return "\0" * len(values) + repr(tuple(values))  # one of them has what is between two
+
+
 class Changes(Sequence[Change]):
     """Changes of entities whose labels have the same names, as columns: a storm has thousands.
 
@@ -59,7 +67,8 @@ class Changes(Sequence[Change]):
     """
 
     __slots__ = (
-        "_entities", "_labels", "certainties", "columns", "names", "truths", "values", "worst",
+        "_different", "_entities", "_labels", "certainties", "columns", "names", "truths", "values",
+        "worst",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +88,7 @@ class Changes(Sequence[Change]):
         self.worst, self.certainties = worst, certainties
         self._labels: list[Labels] | None = None
         self._entities: list[str] | None = None
+        self._different: frozenset[str] | None = None
 
     @property
     def labels(self) -> list[Labels]:
@@ -89,13 +99,27 @@ class Changes(Sequence[Change]):
             self._labels = list(zip(*pairs, strict=True)) if pairs else [()] * len(self)
         return self._labels
 
+    def labels_at(self, place: int) -> Labels:
+        """Those of one entity."""
+        if self._labels is not None:
+            return self._labels[place]
+        return tuple(zip(self.names, [column[place] for column in self.columns], strict=True))
+
     @property
     def entities(self) -> list[str]:
         """A text for the labels of each: it says who that is, and sorts as labels do."""
         if self._entities is None:
             rows = zip(*self.columns, strict=True) if self.columns else [()] * len(self)
-            self._entities = list(map("\0".join, rows))
+            is_plain = not any("\0" in "".join(column) for column in self.columns)
+            self._entities = list(map("\0".join if is_plain else text_of, rows))
         return self._entities
+
+    @property
+    def different(self) -> frozenset[str]:
+        """The texts of `entities`, once each."""
+        if self._different is None:
+            self._different = frozenset(self.entities)
+        return self._different
 
     def __len__(self) -> int:
         return len(self.truths)
@@ -114,7 +138,7 @@ class Changes(Sequence[Change]):
     def __getitem__(self, place: int | slice) -> "Change | Changes":
         if isinstance(place, int):
             place = range(len(self))[place]
-            labels = tuple(zip(self.names, (column[place] for column in self.columns), strict=True))
+            labels = self.labels_at(place)
             worst = self.worst.get(place, ())
             certainty = self.certainties[place] if self.certainties else None
             return Change(labels, self.truths[place], self.values[place], worst, certainty)
@@ -147,6 +171,7 @@ class Changes(Sequence[Change]):
         truths = self.truths if truth is None else [truth] * len(self)
         other = Changes(self.names, self.columns, truths, values, {}, certainties)
         other._labels, other._entities = self._labels, self._entities
+        other._different = self._different
         return other
 
     def _worst_at(self, places: Sequence[int]) -> Mapping[int, tuple[Worst, ...]]:

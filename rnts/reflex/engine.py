@@ -14,7 +14,7 @@ from rnts.reflex.certainty import Certainties, Found, certainties_of, nothing_ce
 from rnts.reflex.change import Labels, Update
 from rnts.reflex.entities import Entities
 from rnts.reflex.expressions import Standing, release, take_expression
-from rnts.reflex.labels import NAMES, all_labels, entity_of, label_rows
+from rnts.reflex.labels import NAMES, all_labels, entity_of, label_columns
 from rnts.reflex.listing import Listing
 from rnts.reflex.ranking import Ranking
 from rnts.reflex.scope import Flips, Scope
@@ -182,8 +182,8 @@ class Engine:
         for (scope, each), named in zip(flips, worst, strict=True):
             told = each.standing.told
             assert isinstance(told, Listing)
-            rows = partial(label_rows, scope, population=self._population)
-            told.flip(each.entities, each.codes, rows, named)
+            columns = partial(label_columns, scope, population=self._population)
+            told.flip(each.entities, each.codes, columns, named)
 
     def take(self, key: Any, now_ns: int) -> Update | None:
         """What is new of an expression since the last time; None if nothing is."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from rnts.kernels.neurons import GROUP, ID, LATEST, LEFT
+from rnts.kernels.neurons import GROUP, LATEST, LEFT
 from rnts.population import Population
 from rnts.reflex.change import Labels
 from rnts.text import name_to_id
@@ -18,25 +18,27 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 
 
-def neuron_names(rows: Sequence[int], population: Population) -> list[str]:
-    """The names of the neurons of rows, or their ids in decimal."""
-    ids = population.rows[rows, ID].view(np.uint64).tolist()
-    found = zip(ids, population.identities_of(ids), strict=True)
-    return [one.name if one and one.name else str(neuron_id) for neuron_id, one in found]
+def label_columns(
+    scope: str, entities: Sequence[int], population: Population
+) -> list[Sequence[str]]:
+    """The values of each label by entity, in the order of their names."""
+    groups, hosts = population.group_names.__getitem__, population.host_names.__getitem__
+    if scope == "neuron":
+        rows = np.array(entities, np.int64)
+        of_groups = map(groups, population.rows[rows, GROUP].tolist())
+        of_hosts = map(hosts, population.hosts[rows].tolist())
+        return [list(of_groups), list(of_hosts), population.row_names.of(rows)]
+    if scope == "all":
+        return []
+    return [list(map(groups if scope == "group" else hosts, entities))]
 
 
 def label_rows(
     scope: str, entities: Sequence[int], population: Population
 ) -> Iterable[tuple[str, ...]]:
     """The values of the labels of each entity, in the order of their names."""
-    groups, hosts = population.group_names.__getitem__, population.host_names.__getitem__
-    if scope == "neuron":
-        of_groups = map(groups, population.rows[entities, GROUP].tolist())
-        of_hosts = map(hosts, population.hosts[entities].tolist())
-        return zip(of_groups, of_hosts, neuron_names(entities, population), strict=True)
-    if scope == "group":
-        return zip(map(groups, entities), strict=True)
-    return zip(map(hosts, entities), strict=True) if scope == "host" else [()] * len(entities)
+    columns = label_columns(scope, entities, population)
+    return zip(*columns, strict=True) if columns else [()] * len(entities)
 
 
 def all_labels(scope: str, entities: Sequence[int], population: Population) -> list[Labels]:

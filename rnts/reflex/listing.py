@@ -1,7 +1,7 @@
 """What a client knows of a condition: the entities that it was told of, and what is new of them."""
 
-from collections.abc import Callable, Iterable, Mapping
-from itertools import compress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import compress, repeat
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ _TRUTH[IS_TRUE], _TRUTH[IS_LOST] = 1.0, np.nan
 # By entity, as they are now.
 Values = NDArray[np.float64]
 Codes = NDArray[np.uint8]
-LabelRows = Callable[[list[int]], Iterable[tuple[str, ...]]]
+LabelColumns = Callable[[list[int]], list[Sequence[str]]]
 Find = Callable[[tuple[str, ...]], int | None]
 
 
@@ -27,32 +27,57 @@ class Listing:
     """The entities of a condition from when they are true until they are false or gone.
 
     What is told of an entity is told with the labels of its first. All is kept by entity in plain
-    tables and taken in and told as columns: ten thousand flips at once are 10 ms, where one object
-    for each took 60.
+    tables and taken in and told as columns: ten thousand flips at once are 4 ms, where one object
+    for each took 60. Tables are brought up to date when they are next asked, which is after that.
     """
 
     def __init__(self, names: tuple[str, ...], find: Find, patience_ns: int) -> None:
         """`find` has the entity of the values of labels; for `patience_ns`: see `Asked`."""
         self._names, self._find = names, find
         self._asked = Asked(patience_ns)
-        self._labels: dict[int, tuple[str, ...]] = {}  # their values
-        self._values: dict[int, float] = {}  # that are told
+        self._labels_by: dict[int, tuple[str, ...]] = {}  # see `_labels`
+        self._values_by: dict[int, float] = {}  # see `_values`
+        self._begun: tuple[list[int], list[Sequence[str]]] | None = None  # and columns of labels
+        self._told: tuple[list[int], list[float]] | None = None
         self._worst: dict[int, tuple[Worst, ...]] = {}  # of those that have any
         self._news: dict[int, None] = {}  # entities of which something is new, in that order
         self._gone: dict[Labels, None] = {}
         self._refreshed_ns = 0
 
+    @property
+    def _labels(self) -> dict[int, tuple[str, ...]]:
+        """The values of the labels of those that are listed."""
+        self._catch_up()
+        return self._labels_by
+
+    @property
+    def _values(self) -> dict[int, float]:
+        """The values that are told."""
+        self._catch_up()
+        return self._values_by
+
+    def _catch_up(self) -> None:
+        """Bring the tables up to date."""
+        if self._begun is not None:
+            (entities, columns), self._begun = self._begun, None
+            rows = zip(*columns, strict=True) if columns else repeat(())
+            self._labels_by.update(zip(entities, rows, strict=False))
+        if self._told is not None:
+            self._values_by.update(zip(*self._told, strict=True))
+            self._told = None
+
     def flip(
         self,
         entities: list[int],
         codes: list[int],
-        label_rows: LabelRows,
+        label_columns: LabelColumns,
         worst: Mapping[int, tuple[Worst, ...]],
     ) -> None:
-        """The truth of each of these has changed; `label_rows` has labels of the new ones."""
-        fresh = [entity for entity in entities if entity not in self._labels]
+        """The truth of each of these has changed; `label_columns` has labels of the new ones."""
+        labels = self._labels
+        fresh = [entity for entity in entities if entity not in labels] if labels else entities
         if fresh:
-            self._labels.update(zip(fresh, label_rows(fresh), strict=True))
+            self._begun = fresh, label_columns(fresh)
         self._news.update(dict.fromkeys(entities))
         if self._worst:
             for entity in entities:
@@ -109,7 +134,7 @@ class Listing:
             return None
         changes = self._changes(list(self._news), found)
         update = Update(key, at_ns, False, changes, self._left())
-        self._tell(found.values, found.codes)
+        self._tell(found)
         return update
 
     def _left(self) -> tuple[Labels, ...]:
@@ -130,20 +155,26 @@ class Listing:
             listed = [*dict.fromkeys((*listed, *answered))]
         update = Update(key, at_ns, True, self._changes(listed, found), tuple(self._gone))
         self._news = dict.fromkeys(entities)
-        self._tell(found.values, found.codes)
+        self._tell(found)
         return update
+
+    def _columns(self, entities: list[int]) -> list[Sequence[str]]:
+        """The values of each label of these."""
+        if not entities:
+            return [()] * len(self._names)
+        if self._begun is not None and self._begun[0] == entities:
+            return self._begun[1]
+        return list(zip(*map(self._labels.__getitem__, entities), strict=True))
 
     def _changes(self, entities: list[int], found: Found) -> Changes:
         """What these are now."""
-        columns = list(zip(*map(self._labels.__getitem__, entities), strict=True))
-        if not entities:
-            columns = [()] * len(self._names)
+        columns, those = self._columns(entities), np.array(entities, np.int64)
         worst = self._worst and {
             place: self._worst[entity]
             for place, entity in enumerate(entities)
             if entity in self._worst
         }
-        truths, values = _TRUTH[found.codes[entities]].tolist(), found.values[entities].tolist()
+        truths, values = _TRUTH[found.codes[those]].tolist(), found.values[those].tolist()
         certainties = found.certainties(entities)
         return Changes(self._names, columns, truths, values, worst, certainties)
 
@@ -158,11 +189,19 @@ class Listing:
         is_news &= codes[entities] >= IS_TRUE
         self._news.update(dict.fromkeys(entities[is_news].tolist()))
 
-    def _tell(self, values: Values, codes: Codes) -> None:
+    def _tell(self, found: Found) -> None:
         """What was new is told; what is false is listed no more."""
         entities = list(self._news)
-        self._values.update(zip(entities, values[entities].tolist(), strict=True))
-        for entity in compress(entities, (codes[entities] < IS_TRUE).tolist()):
-            self._forget(entity)
+        those = np.array(entities, np.int64)
+        if self._told is not None:
+            self._catch_up()
+        self._told = entities, found.values[those].tolist()
+        is_false = found.codes[those] < IS_TRUE
+        if is_false.all() and len(entities) == len(self._labels):
+            for table in (self._labels, self._values, self._worst):
+                table.clear()
+        elif is_false.any():
+            for entity in compress(entities, is_false.tolist()):
+                self._forget(entity)
         self._news.clear()
         self._gone.clear()

@@ -87,7 +87,7 @@ class Scope:
             for row in self._expressions[:, flips.HAS_CHANGED].nonzero()[0].tolist():
                 self.standing[row].is_new = True
                 self._expressions[row, flips.HAS_CHANGED] = 0
-        return found
+        return _together(found)
 
     def _evaluate(self, entities: NDArray[np.int64]) -> list[Flips]:
         count, store = entities.size, self._store
@@ -115,3 +115,20 @@ class Scope:
             found.append(Flips(self.standing[table[start, 0]], entities, codes))
             start = end
         return found
+
+
+def _together(found: list[Flips]) -> list[Flips]:
+    """Those of each expression at once, whatever chunks they were found in."""
+    by_expression: dict[int, list[Flips]] = {}
+    for flips_of_chunk in found:
+        by_expression.setdefault(id(flips_of_chunk.standing), []).append(flips_of_chunk)
+    if len(by_expression) == len(found):
+        return found
+    return [
+        Flips(
+            those[0].standing,
+            [entity for each in those for entity in each.entities],
+            [code for each in those for code in each.codes],
+        )
+        for those in by_expression.values()
+    ]

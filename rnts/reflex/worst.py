@@ -8,7 +8,6 @@ import numpy as np
 from rnts.kernels import flips as kernel
 from rnts.population import Population
 from rnts.reflex.change import Worst
-from rnts.reflex.labels import neuron_names
 from rnts.reflex.readings import SCOPES
 from rnts.reflex.scope import Flips
 from rnts.reflex.store import Store
@@ -78,5 +77,5 @@ def _look(
         whole = values[kernel.WORST]
         yield tuple(
             Worst(name, value, value / whole)
-            for name, value in zip(neuron_names(named, population), values, strict=False)
+            for name, value in zip(population.row_names.of(named), values, strict=False)
         )

@@ -6,9 +6,9 @@ and the whole state is asked for once there is room. How many updates were merge
 """
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from rnts.reflex.change import Change, Labels, Update
+from rnts.reflex.change import Change, Changes, Labels, Update
 from rnts.standing.push import Faults, Part, pack_push
 
 UNCONFIRMED_MAX = 32  # messages; a driver's queue of 128 holds them and five seconds of heartbeats
@@ -17,6 +17,9 @@ ENTITIES_MAX = 10_000  # of which something new waits; beyond it, whole states a
 WRONG_AT_ONCE = 64  # expressions in a message that are told to be wrong: some words repeat them
 # In one message: four names of 255 bytes each, all of them escaped, are what links carry.
 CHANGES_AT_ONCE = 640
+# So many where the names are short, as they are nearly always: these characters, all of them
+# escaped, with the numbers of each entity weigh less than what links carry. A storm is 4 messages.
+SHORT_AT_ONCE, SHORT_CHARACTERS_MAX = 4 * CHANGES_AT_ONCE, 1 << 18
 
 
 class _Waiting:
@@ -81,15 +84,25 @@ class _Sending:
         self.left = len(update.changes) + len(update.gone)
 
     def cut(self, room: int) -> Part:
-        """The next piece, of at most `room` entities."""
+        """The next piece, of at most `room` entities; of more where a message is for it alone."""
         start, count = self._next, len(self._update.changes)
-        changes = self._update.changes[start : start + room]
+        changes = self._update.changes[start : start + SHORT_AT_ONCE]
+        if room == CHANGES_AT_ONCE and _are_short(changes):
+            room = SHORT_AT_ONCE
+        changes = changes[:room]
         first_gone = max(0, start - count)
         gone = self._update.gone[first_gone : first_gone + room - len(changes)]
         told = len(changes) + len(gone)
         self._next, self.left = start + told, self.left - told
         merged, self._merged = self._merged, 0
         return Part(self._update._replace(changes=changes, gone=gone), merged, self.left > 0)
+
+
+def _are_short(changes: Sequence[Change]) -> bool:
+    """Whether more of these than of others are told in one message."""
+    if not isinstance(changes, Changes) or changes.worst:
+        return False
+    return sum(len("".join(column)) for column in changes.columns) <= SHORT_CHARACTERS_MAX
 
 
 class Outbox:
