@@ -120,3 +120,11 @@ class Bench:
     def keys(self) -> list[str]:
         """The idempotency keys of all that was handed over."""
         return [each.key for each in self.delivered.got]
+
+
+def told_by_a_bench(folder: Path) -> Notification:
+    """What a bench tells when a critical rule with a cause fires."""
+    bench = Bench(folder, replace(RULE, causes=("a leak",)))
+    bench.step({"n1": 1})
+    bench.memory.close()
+    return bench.delivered.got[0]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import zmq
-from alert_tools import RULE, SECOND, Bench
+from alert_tools import SECOND, told_by_a_bench
 from process_tools import is_running, until
 
 from rnts.alerts.action import ActionError, Policy
@@ -29,10 +29,7 @@ QUICK = Policy(attempts=3, back_off_ns=1, failures_max=1_000)
 @pytest.fixture
 def notification(tmp_path: Path) -> Notification:
     """What a bench tells when a critical rule with a cause fires."""
-    bench = Bench(tmp_path / "alerts", replace(RULE, causes=("a leak",)))
-    bench.step({"n1": 1})
-    bench.memory.close()
-    return bench.delivered.got[0]
+    return told_by_a_bench(tmp_path / "alerts")
 
 
 class Fails:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alert_tools import EPOCH, PAGE, RULE, SECOND, Bench
+from alert_tools import EPOCH, PAGE, RULE, SECOND, Bench, told_by_a_bench
 from link_tools import make_certificates
 from process_tools import until
 
@@ -24,10 +24,7 @@ from rnts.alerts.notification import Notification
 @pytest.fixture
 def notification(tmp_path: Path) -> Notification:
     """What a bench tells when a critical rule with a cause fires."""
-    bench = Bench(tmp_path / "alerts", replace(RULE, causes=("a leak",)))
-    bench.step({"n1": 1})
-    bench.memory.close()
-    return bench.delivered.got[0]
+    return told_by_a_bench(tmp_path / "alerts")
 
 
 class Server(http.server.ThreadingHTTPServer):

@@ -3,7 +3,8 @@
 import ctypes
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -172,13 +173,20 @@ class Sleeper:
         self._thread.join(LONG_NS / 1e9)
 
 
-def test_a_record_wakes_who_sleeps_for_long() -> None:
-    """The agent lies down for a minute, and is up with the record; then nobody rings any more."""
+@contextmanager
+def drained() -> Iterator[tuple[Producer, Segment, Taker]]:
+    """A producer with a lane from which an agent has taken all."""
     with producing(lane_slots=64) as (producer, segment):
-        neuron = producer.neuron("a")
-        assert neuron.record(queue_depth=1)
+        assert producer.neuron("a").record(queue_depth=1)
         taker = Taker(segment.path.parent)
         taker.take()
+        yield producer, segment, taker
+
+
+def test_a_record_wakes_who_sleeps_for_long() -> None:
+    """The agent lies down for a minute, and is up with the record; then nobody rings any more."""
+    with drained() as (producer, segment, taker):
+        neuron = producer.neuron("a")
         with Sleeper(taker) as sleeper:
             until(lambda: _bell(segment) == kernel.ASLEEP)
             time.sleep(0.05)  # so that it has looked once more, and sleeps for long
@@ -192,11 +200,8 @@ def test_a_record_wakes_who_sleeps_for_long() -> None:
 
 def test_a_ring_for_nothing_wakes_nobody_for_good() -> None:
     """Whoever rings without a record is looked at, not believed, and the next record is found."""
-    with producing(lane_slots=64) as (producer, segment):
+    with drained() as (producer, segment, taker):
         neuron = producer.neuron("a")
-        assert neuron.record(queue_depth=1)
-        taker = Taker(segment.path.parent)
-        taker.take()
         with Sleeper(taker) as sleeper:
             until(lambda: _bell(segment) == kernel.ASLEEP)
             writer = producer.local.writer
@@ -212,12 +217,9 @@ def test_a_ring_for_nothing_wakes_nobody_for_good() -> None:
 @pytest.mark.parametrize("with_bells", [True, False])
 def test_who_cannot_ring_is_looked_at(with_bells: bool) -> None:
     """Where a program does not ring, or is not asked to, its bell stays 0 and steps find it."""
-    with producing(lane_slots=64) as (producer, segment):
+    with drained() as (producer, segment, taker):
         neuron = producer.neuron("a")
-        assert neuron.record(queue_depth=1)
         segment.words[layout.HEADER_RINGS // 8] = not with_bells
-        taker = Taker(segment.path.parent)
-        taker.take()
         with Sleeper(taker, with_bells) as sleeper:
             time.sleep(0.05)
             assert _bell(segment) == 0
@@ -250,10 +252,7 @@ def test_more_lanes_than_can_be_waited_for_are_looked_at() -> None:
 
 def test_time_runs_out_where_nothing_comes() -> None:
     """Without a record the wait ends at its time, and leaves no bell behind."""
-    with producing(lane_slots=64) as (producer, segment):
-        assert producer.neuron("a").record(queue_depth=1)
-        taker = Taker(segment.path.parent)
-        taker.take()
+    with drained() as (_, segment, taker):
         assert not taker.collector.wait(2 * MS, 10 * MS, True)
         assert _bell(segment) == 0
 
